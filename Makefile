@@ -1,0 +1,50 @@
+# Everything a newcomer needs: `make demo` and `make test` set themselves up.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+UV := $(shell tools/uv --path 2>/dev/null || echo tools/uv)
+RUN := $(UV) run --no-sync
+export UV_PROJECT_ENVIRONMENT ?= .venv
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: .venv/.synced ## uv, and the locked dependencies, in .venv
+
+.venv/.synced: uv.lock pyproject.toml operator/pyproject.toml worker_image/pyproject.toml worker_image/sample/pyproject.toml
+	@tools/uv sync --quiet --locked --all-packages --group dev
+	@touch $@
+
+.PHONY: demo
+demo: setup ## the meltdown and its cure, on real processes, in under two minutes
+	$(RUN) sluiceway demo $(ARGS)
+
+.PHONY: test
+test: setup ## all tests (pytest; ARGS=... is passed on)
+	$(RUN) pytest $(ARGS)
+
+.PHONY: lint
+lint: setup ## ruff, mypy, import-linter, and the language level of the worker's package
+	$(RUN) ruff format --check
+	$(RUN) ruff check
+	$(RUN) mypy
+	$(RUN) lint-imports
+	$(RUN) vermin --no-tips --violations -t=3.9- --no-parse-comments worker_image/src
+
+.PHONY: format
+format: setup ## rewrite the code in the house format
+	$(RUN) ruff format
+	$(RUN) ruff check --fix
+
+.PHONY: generate
+generate: setup ## the CRDs in manifests/crds, from the models
+	$(RUN) sluiceway crd --output-dir manifests/crds
+
+.PHONY: bench
+bench: setup ## side-by-side measurements (small; see benchmarks/README.md)
+	$(RUN) python -m benchmarks
+
+.PHONY: clean
+clean: ## the environment, caches and reports of this checkout
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-report

@@ -1,0 +1,1 @@
+"""Sluiceway: the right number of Celery workers, and a sentence that says why."""

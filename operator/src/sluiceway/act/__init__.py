@@ -1,0 +1,1 @@
+"""act: carries a decision out, and does nothing where the world already matches."""

@@ -1,0 +1,1 @@
+"""What users write: TaskQueue and WorkerClass, their rules, and the CRDs made from them."""

@@ -1,0 +1,1 @@
+"""The only package that speaks Redis: addresses, connections, the read script, commands."""

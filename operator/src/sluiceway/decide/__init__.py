@@ -1,0 +1,1 @@
+"""decide: a pure function from spec, observation and history to a Decision."""

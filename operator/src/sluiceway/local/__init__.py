@@ -1,0 +1,1 @@
+"""The same TaskQueues on one machine: worker processes in place of pods."""

@@ -1,0 +1,1 @@
+"""gather: everything a decision needs, read into one frozen Observation."""

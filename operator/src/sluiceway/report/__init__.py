@@ -1,0 +1,1 @@
+"""report: turns decisions into a status, sentences and metrics."""

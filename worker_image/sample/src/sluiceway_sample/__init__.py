@@ -1,0 +1,1 @@
+"""The sample shop: a light web app, and the tasks it hands to Celery."""

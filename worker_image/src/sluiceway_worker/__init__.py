@@ -1,0 +1,1 @@
+"""What runs inside a Celery worker: heartbeat, publish stamp, drain by lease."""

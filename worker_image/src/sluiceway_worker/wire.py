@@ -1,0 +1,161 @@
+"""The Redis keys and payloads that worker and operator share, and nothing else.
+
+Both sides import this module, so a name or a field can change in one place
+only. It depends on nothing: not on Celery, not on redis.
+
+All keys carry the application's ``global_keyprefix`` in front (``prefix``
+below), as kombu's own keys do, and the transient ones expire by themselves.
+
+Key                                 Type    What it holds
+``<prefix>sluiceway:workers``       set     incarnations that may have a heartbeat
+``<prefix>sluiceway:hb:<inc>``      string  the heartbeat: JSON, numbers only
+``<prefix>sluiceway:drain:<inc>``   string  a drain lease: the asker's name
+
+An *incarnation* is one start of one worker: ``<pod or host name>:<boot id>``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Dict, List, Mapping, Optional
+
+PROTOCOL = 1
+
+HEARTBEAT_EVERY_S = 1.0
+"""A heartbeat is written on change, and at least this often."""
+
+HEARTBEAT_TTL_MS = 10_000
+"""A heartbeat lives this long. Its age is ``HEARTBEAT_TTL_MS - PTTL``, measured
+by the server's clock alone, so that no two clocks are ever compared."""
+
+DRAIN_LEASE_TTL_MS = 15_000
+"""A drain request lives this long unless it is renewed: an asker that vanished
+must never leave a worker that does nothing."""
+
+MAX_TASK_NAMES = 50
+"""At most so many task names are told apart in a heartbeat; the rest are summed
+under ``""``, so that its size is bounded whatever the application does."""
+
+STAMP_HEADER = "sluiceway_published"
+"""Message header with the time of publishing, Unix seconds (float)."""
+
+# What a worker says of itself (Heartbeat.state).
+CONSUMING = "consuming"
+DRAINING = "draining"
+DRAINED = "drained"
+STOPPING = "stopping"
+
+PRIORITY_SEP = "\x06\x16"
+"""kombu's default ``sep`` between queue name and priority step."""
+
+PRIORITY_STEPS = (0, 3, 6, 9)
+"""kombu's default ``priority_steps``. Step 0 has the bare queue name."""
+
+
+def workers_key(prefix: str) -> str:
+    """The set of incarnations that may have a heartbeat."""
+    return f"{prefix}sluiceway:workers"
+
+
+def heartbeat_key(prefix: str, incarnation: str) -> str:
+    """Where one incarnation writes its heartbeat."""
+    return f"{prefix}sluiceway:hb:{incarnation}"
+
+
+def drain_key(prefix: str, incarnation: str) -> str:
+    """Where one incarnation is asked to drain: set with a TTL, renewed, deleted to recall."""
+    return f"{prefix}sluiceway:drain:{incarnation}"
+
+
+def queue_keys(
+    prefix: str,
+    queue: str,
+    steps: "tuple[int, ...]" = PRIORITY_STEPS,
+    sep: str = PRIORITY_SEP,
+) -> List[str]:
+    """The list keys of one queue, the most urgent (step 0) first, as kombu names them."""
+    return [f"{prefix}{queue}" if step == 0 else f"{prefix}{queue}{sep}{step}" for step in steps]
+
+
+@dataclass(frozen=True)
+class TaskTimes:
+    """Cumulative run times of one task name in one incarnation, finished runs only."""
+
+    count: int = 0
+    sum_s: float = 0.0
+    sumsq_s2: float = 0.0
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """What one incarnation says of itself. Numbers only, never arguments or results.
+
+    Counters are cumulative since the incarnation's start. ``running_for_s`` is a
+    duration at the time of writing; add the heartbeat's age to it.
+    """
+
+    incarnation: str
+    name: str
+    """Pod name, or the local worker's name: what the fleet calls this worker."""
+    fleet: str
+    """``namespace/name`` of the TaskQueue, or ``""`` where nobody said."""
+    queues: List[str]
+    state: str
+    slots: int
+    """How many tasks can run at once (the pool's concurrency)."""
+    active: int = 0
+    """Running now."""
+    reserved: int = 0
+    """Taken from the broker, not started, and not scheduled for later."""
+    scheduled: int = 0
+    """Taken and held for a future ETA."""
+    earliest_eta: Optional[float] = None
+    """The earliest of those ETAs, Unix seconds as the message says."""
+    running_for_s: Optional[float] = None
+    """How long the oldest running task has been running; None when none runs."""
+    processed: int = 0
+    """Runs that ended, however they ended."""
+    failed: int = 0
+    retried: int = 0
+    tasks: Dict[str, TaskTimes] = field(default_factory=dict)
+    waits: int = 0
+    """Starts whose waiting time is known (stamped messages)."""
+    wait_sum_s: float = 0.0
+    """Sum of start - max(stamp, eta) over those, each clamped at 0."""
+    up_s: float = 0.0
+    """Seconds since this incarnation was ready to consume for the first time."""
+    started_in_s: Optional[float] = None
+    """Cold start: seconds from the process' start until it consumed."""
+    visibility_timeout_s: float = 3600.0
+    acks: str = "mixed"
+    """``late``, ``early`` or ``mixed``, as the application's tasks are set."""
+    run_id: str = ""
+    """The broker's ``run_id``, so that a spec that points elsewhere is noticed."""
+    db: int = 0
+    prefix: str = ""
+    v: int = PROTOCOL
+
+    def to_json(self) -> str:
+        """The payload of the heartbeat key; compact, sorted, so equal states are equal bytes."""
+        body = asdict(self)
+        body["tasks"] = {
+            name: [t.count, round(t.sum_s, 6), round(t.sumsq_s2, 6)]
+            for name, t in self.tasks.items()
+        }
+        return json.dumps(body, separators=(",", ":"), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, raw: "str | bytes") -> "Heartbeat":
+        """Read a payload, ignoring fields that a newer worker added.
+
+        Raises:
+            ValueError: it is not a heartbeat that this version understands.
+        """
+        try:
+            body: Mapping[str, Any] = json.loads(raw)
+            known = {k: v for k, v in body.items() if k in cls.__dataclass_fields__}
+            known["tasks"] = {k: TaskTimes(*v) for k, v in body.get("tasks", {}).items()}
+            return cls(**known)
+        except (TypeError, AttributeError, ValueError) as exc:
+            raise ValueError(f"not a heartbeat: {exc}") from exc
