@@ -1,9 +1,7 @@
 # Everything a newcomer needs: `make demo` and `make test` set themselves up.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-UV := $(shell tools/uv --path 2>/dev/null || echo tools/uv)
-RUN := $(UV) run --no-sync
-export UV_PROJECT_ENVIRONMENT ?= .venv
+BIN := .venv/bin
 
 .PHONY: help
 help: ## this list
@@ -18,32 +16,32 @@ setup: .venv/.synced ## uv, and the locked dependencies, in .venv
 
 .PHONY: demo
 demo: setup ## the meltdown and its cure, on real processes, in under two minutes
-	$(RUN) sluiceway demo $(ARGS)
+	$(BIN)/sluiceway demo $(ARGS)
 
 .PHONY: test
 test: setup ## all tests (pytest; ARGS=... is passed on)
-	$(RUN) pytest $(ARGS)
+	$(BIN)/pytest $(ARGS)
 
 .PHONY: lint
 lint: setup ## ruff, mypy, import-linter, and the language level of the worker's package
-	$(RUN) ruff format --check
-	$(RUN) ruff check
-	$(RUN) mypy
-	$(RUN) lint-imports
-	$(RUN) vermin --no-tips --violations -t=3.9- --no-parse-comments worker_image/src
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/vermin --no-tips --violations -t=3.9- --no-parse-comments worker_image/src
 
 .PHONY: format
 format: setup ## rewrite the code in the house format
-	$(RUN) ruff format
-	$(RUN) ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
 
 .PHONY: generate
 generate: setup ## the CRDs in manifests/crds, from the models
-	$(RUN) sluiceway crd --output-dir manifests/crds
+	$(BIN)/sluiceway crd --output-dir manifests/crds
 
 .PHONY: bench
 bench: setup ## side-by-side measurements (small; see benchmarks/README.md)
-	$(RUN) python -m benchmarks
+	$(BIN)/python -m benchmarks
 
 .PHONY: clean
 clean: ## the environment, caches and reports of this checkout
