@@ -1,0 +1,244 @@
+"""A fleet whose workers are processes of this machine, in place of pods.
+
+It keeps as many workers running as it was asked for, starts again what ended by
+itself (with back-off), and tells to go whom it is told to. It decides nothing:
+reconcile brings it decisions, exactly as it brings them to a Deployment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sluiceway.local.backoff import Backoff
+from sluiceway.local.launch import Launch
+from sluiceway.local.processes import Child, Guard
+
+_COLD_WITHIN_S = 5.0
+"""After SIGQUIT (Celery's cold shutdown) a worker's group is ended by force."""
+
+_LAST_LINES = 8
+
+
+@dataclass(eq=False)
+class LocalWorker:
+    """One worker process, from its start until it has been waited for."""
+
+    name: str
+    child: Child
+    started_at: float
+    """Unix seconds."""
+    log: Path
+    told_to_go: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exit:
+    """A worker ended by itself."""
+
+    worker: str
+    code: int
+    """Exit code, negative for a signal."""
+    ran_s: float
+    last_lines: tuple[str, ...]
+    """The end of what it wrote."""
+    next_start_in_s: float
+
+    @property
+    def sentence(self) -> str:
+        """What happened, and what was the last thing it said."""
+        how = f"signal {signal.Signals(-self.code).name}" if self.code < 0 else f"code {self.code}"
+        said = f": {self.last_lines[-1]}" if self.last_lines else ""
+        return f"worker {self.worker} ended by itself after {self.ran_s:.0f} s with {how}{said}"
+
+
+class ProcessFleet:
+    """The worker processes of one TaskQueue."""
+
+    def __init__(
+        self,
+        launch: Launch,
+        *,
+        guard: Guard,
+        logs: Path,
+        clock: Callable[[], float],
+        changed: Callable[[], None],
+        on_exit: Callable[[Exit], None],
+    ) -> None:
+        """An empty fleet.
+
+        Args:
+            logs: a folder for a file per worker.
+            changed: called when a worker has started or ended.
+            on_exit: called when one ended that nobody had told to go.
+        """
+        self.launch = launch
+        self.replicas = 0
+        """How many workers are asked for."""
+        self.trouble: str | None = None
+        """Why workers do not stay up, as a sentence; None while they do."""
+        self._guard = guard
+        self._logs = logs
+        self._clock = clock
+        self._changed = changed
+        self._on_exit = on_exit
+        self._workers: dict[str, LocalWorker] = {}
+        self._backoff = Backoff()
+        self._started = 0
+        # As in a pod's name: the heartbeats of an earlier run on the same broker,
+        # which live on for some seconds, are not taken for this run's.
+        self._run = "".join(random.choices("bcdfghjklmnpqrstvwxz2456789", k=4))
+        self._spent_s = 0.0
+        self._closing = False
+        self._refill: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.exits: deque[Exit] = deque(maxlen=20)
+
+    @property
+    def running(self) -> tuple[LocalWorker, ...]:
+        """All processes that exist, those that were told to go included."""
+        return tuple(self._workers.values())
+
+    def worker_seconds(self) -> float:
+        """Seconds that workers have existed so far, summed over all of them."""
+        now = self._clock()
+        return self._spent_s + sum(now - w.started_at for w in self._workers.values())
+
+    async def scale(self, replicas: int, remove: tuple[str, ...] = ()) -> None:
+        """Ask for ``replicas`` workers and tell the named ones to go.
+
+        Nobody who is not named is told to go; names that no longer exist count
+        as gone.
+        """
+        self.replicas = replicas
+        for name in remove:
+            if worker := self._workers.get(name):
+                self._tell_to_go(worker)
+        self._fill()
+
+    async def stop(self) -> None:
+        """Warm shutdown: tell everyone to go, and wait until the last one has."""
+        self._close()
+        for worker in self.running:
+            self._tell_to_go(worker)
+        await self._all_gone()
+
+    async def stop_cold(self) -> None:
+        """Cold shutdown: running tasks are cut, and delivered again where acks are late."""
+        self._close()
+        for worker in self.running:
+            worker.told_to_go = True
+            worker.child.send(signal.SIGQUIT)
+        if exits := [worker.child.exited for worker in self.running]:
+            await asyncio.wait(exits, timeout=_COLD_WITHIN_S)
+        for worker in self.running:
+            worker.child.send_group(signal.SIGKILL)
+        await self._all_gone()
+
+    def _close(self) -> None:
+        self._closing = True
+        self.replicas = 0
+        if self._refill:
+            self._refill.cancel()
+
+    async def _all_gone(self) -> None:
+        """Until every worker has been waited for and written down."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _tell_to_go(self, worker: LocalWorker) -> None:
+        if not worker.told_to_go:
+            worker.told_to_go = True
+            worker.child.send(signal.SIGTERM)
+            self._keep(self._until_grace_is_over(worker))
+
+    def _staying(self) -> int:
+        return sum(not worker.told_to_go for worker in self._workers.values())
+
+    def _fill(self) -> None:
+        """Start what is missing, unless the back-off says to wait."""
+        if self._closing or self._clock() < self._backoff.until:
+            return
+        for _ in range(self.replicas - self._staying()):
+            try:
+                self._start()
+            except OSError as exc:
+                self.trouble = f"workers cannot be started: {exc}"
+                now = self._clock()
+                self._backoff = self._backoff.after_exit(started_at=now, now=now)
+                self._later(self._backoff.until - now)
+                return
+
+    def _start(self) -> None:
+        self._started += 1
+        name = f"{self.launch.fleet.rpartition('/')[2]}-{self._run}-{self._started}"
+        log = self._logs / f"{name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            child = Child(
+                self.launch.argv_for(name),
+                guard=self._guard,
+                grace_s=self.launch.grace_s,
+                env=self.launch.env_for(name),
+                output=output,
+                cwd=self.launch.cwd,
+            )
+        worker = LocalWorker(name=name, child=child, started_at=self._clock(), log=log)
+        self._workers[name] = worker
+        self._keep(self._until_exit(worker))
+        self._changed()
+
+    async def _until_exit(self, worker: LocalWorker) -> None:
+        await asyncio.wait([worker.child.exited])
+        self._ended(worker, worker.child.exited.result())
+
+    async def _until_grace_is_over(self, worker: LocalWorker) -> None:
+        await asyncio.wait([worker.child.exited], timeout=self.launch.grace_s)
+        worker.child.send_group(signal.SIGKILL)
+
+    def _ended(self, worker: LocalWorker, code: int) -> None:
+        now = self._clock()
+        del self._workers[worker.name]
+        self._spent_s += now - worker.started_at
+        if not worker.told_to_go:
+            self._backoff = self._backoff.after_exit(started_at=worker.started_at, now=now)
+            wait = max(0.0, self._backoff.until - now)
+            exit_ = Exit(
+                worker=worker.name,
+                code=code,
+                ran_s=now - worker.started_at,
+                last_lines=last_lines(worker.log),
+                next_start_in_s=wait,
+            )
+            self.trouble = exit_.sentence
+            self.exits.append(exit_)
+            self._on_exit(exit_)
+            self._later(wait)
+        self._changed()
+
+    def _later(self, wait_s: float) -> None:
+        if self._refill:
+            self._refill.cancel()
+        self._refill = asyncio.get_running_loop().call_later(wait_s, self._fill)
+
+    def _keep(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def last_lines(log: Path, count: int = _LAST_LINES) -> tuple[str, ...]:
+    """The last lines of a worker's output that are not empty, the newest last."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 16_384))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ()
+    return tuple(line.rstrip() for line in text.splitlines() if line.strip())[-count:]

@@ -1,0 +1,128 @@
+"""Child processes that can be waited for in asyncio and never outlive local mode.
+
+Every child leads a process group of its own: Ctrl-C in the terminal reaches
+local mode alone, which then drains its workers. Every child is on the list of
+the guard (guard.py) from its first moment to its last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from sluiceway.local import guard
+
+
+class Guard:
+    """Our end of the pipe to the guard process."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", guard.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def worker(self, pid: int, grace_s: float) -> None:
+        """End this worker, with this grace period, should we be gone before it."""
+        self._tell(f"worker {pid} {grace_s}")
+
+    def server(self, pid: int) -> None:
+        """End this server after the last worker, should we be gone before it."""
+        self._tell(f"server {pid}")
+
+    def gone(self, pid: int) -> None:
+        """It has exited: its number may be given to another process now."""
+        self._tell(f"gone {pid}")
+
+    def folder(self, path: Path) -> None:
+        """Remove this folder at the end, whichever end that is."""
+        self._tell(f"folder {path}")
+
+    def close(self) -> None:
+        """Orderly end: the guard finds its list empty, removes the folders and exits."""
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+        self._process.wait()
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        # A guard that was ended by hand is no reason to stop serving tasks.
+        with suppress(OSError):
+            os.write(self._process.stdin.fileno(), f"{line}\n".encode())
+
+
+class Child:
+    """One running child process, leader of its own group."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        guard: Guard,
+        grace_s: float | None,
+        env: Mapping[str, str],
+        output: IO[bytes],
+        cwd: Path | None = None,
+    ) -> None:
+        """Start it. ``grace_s`` is a worker's grace period; None says that it is a server.
+
+        Raises:
+            OSError: the program cannot be started.
+        """
+        self._guard = guard
+        self._loop = asyncio.get_running_loop()
+        self._process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(env),
+            cwd=cwd,
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+        if grace_s is None:
+            guard.server(self.pid)
+        else:
+            guard.worker(self.pid, grace_s)
+        self.exited: asyncio.Future[int] = self._loop.create_future()
+        """Its exit code, negative for a signal, once it has been waited for."""
+        threading.Thread(target=self._wait, name=f"wait-{self.pid}", daemon=True).start()
+
+    def _wait(self) -> None:
+        if hasattr(os, "waitid"):
+            # Leave it a zombie for a moment: its number, which is also its
+            # group's, cannot be taken by another process before the group is ended.
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        self.send_group(signal.SIGKILL)  # as a container ends with its first process
+        code = self._process.wait()
+        self._guard.gone(self.pid)
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._say, code)
+
+    def _say(self, code: int) -> None:
+        if not self.exited.done():
+            self.exited.set_result(code)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the leader alone: Celery's children are its own to lead."""
+        if not self.exited.done():
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    def send_group(self, number: signal.Signals) -> None:
+        """Send a signal to the leader and everything it started."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)

@@ -1,0 +1,97 @@
+"""The folder by which running local modes are found, and what they say there.
+
+    <runtime folder>/sluiceway-<user>/<pid>-<random>/
+        lock         held (flock) while local mode runs: no stale file can lie
+        state.json   what `sluiceway explain` reads; replaced as a whole
+        logs/        what the workers write, a file each
+        server/      the embedded server's data
+        agent/       sluiceway_worker for another interpreter
+
+The runtime folder is $XDG_RUNTIME_DIR, or the system's folder for temporary
+files. A run's folder goes when its local mode ends; whatever a crash of the
+whole machine left is removed by the next start.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+
+def runtime_folder() -> Path:
+    """Where this user's runs are.
+
+    Raises:
+        PermissionError: another user has made a folder of that name.
+    """
+    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    folder = Path(base) / f"sluiceway-{os.getuid()}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.lstat()
+    if status.st_uid != os.getuid() or folder.is_symlink():
+        raise PermissionError(f"{folder} belongs to another user")
+    return folder
+
+
+class RunFolder:
+    """The folder of one running local mode."""
+
+    def __init__(self, path: Path, lock: IO[bytes]) -> None:
+        self.path = path
+        self._lock = lock
+
+    @classmethod
+    def create(cls, parent: Path | None = None) -> RunFolder:
+        """Make this process' folder and hold its lock; remove those of runs that are over."""
+        parent = runtime_folder() if parent is None else parent
+        with (parent / "starting").open("wb") as one_at_a_time:
+            # Another start must not take our folder for a leftover before it is locked.
+            fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+            for folder in _folders(parent):
+                if not _held(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
+            path = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
+            lock = (path / "lock").open("wb")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        return cls(path, lock)
+
+    def write_state(self, state: dict[str, Any]) -> None:
+        """Replace the state as a whole, so that a reader never sees half of one."""
+        fresh = self.path / "state.json.new"
+        fresh.write_text(json.dumps(state), encoding="utf-8")
+        fresh.replace(self.path / "state.json")
+
+    def close(self) -> None:
+        """Let go of the lock: this run is over."""
+        self._lock.close()
+
+
+def running_states(parent: Path | None = None) -> Iterator[dict[str, Any]]:
+    """The states of all local modes of this user that run at the moment."""
+    for folder in _folders(runtime_folder() if parent is None else parent):
+        with suppress(OSError, ValueError):  # it is just starting, or just ending
+            if _held(folder):
+                yield json.loads((folder / "state.json").read_text(encoding="utf-8"))
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(entry for entry in parent.iterdir() if (entry / "lock").exists())
+
+
+def _held(folder: Path) -> bool:
+    """Whether a living process holds the lock of this folder."""
+    try:
+        with (folder / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
