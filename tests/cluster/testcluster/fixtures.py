@@ -1,0 +1,68 @@
+"""The cluster as pytest fixtures; ``tests/conftest.py`` loads this module as a plugin.
+
+Tests that use one carry a marker of the same name, so that a run can leave them
+out: ``pytest -m "not control_plane"`` needs no Kubernetes and builds none.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from testcluster.build import ensure_built
+from testcluster.control_plane import ControlPlane
+from testcluster.kubectl import Kubectl
+
+MARKERS = {"control_plane": "needs a Kubernetes control plane, which is built on first use"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Namespace:
+    """A fresh namespace, and kubectl as the administrator within it."""
+
+    name: str
+    kubectl: Kubectl
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, meaning in MARKERS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+
+
+# First, so that -m, which runs among these hooks too, sees the markers.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in MARKERS.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(name)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build before the first test begins: minutes would count against its time limit."""
+    needed = any(item.get_closest_marker(name) for item in session.items for name in MARKERS)
+    if needed and not session.config.option.collectonly:
+        capture = session.config.pluginmanager.getplugin("capturemanager")
+        assert capture is not None
+        with capture.global_and_fixture_disabled():
+            ensure_built()
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane without nodes, shared by the session's tests."""
+    with ControlPlane(ensure_built(), tmp_path_factory.mktemp("control-plane")) as running:
+        yield running
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> Iterator[Namespace]:
+    """A namespace that no other test uses."""
+    name = f"test-{secrets.token_hex(4)}"
+    control_plane.kubectl.run("create", "namespace", name)
+    try:
+        yield Namespace(name=name, kubectl=control_plane.kubectl.within(name))
+    finally:
+        control_plane.kubectl.run("delete", "namespace", name, "--wait=false")

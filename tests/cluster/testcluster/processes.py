@@ -1,0 +1,135 @@
+"""One program as a child process: started, frozen, stopped, always by its own pid.
+
+Its output goes to a file, so that a failure can be shown with its reason. A
+child started here holds a pipe of ours as its standard input and ends when the
+pipe does (``KUBE_LIFELINE``): even a harness that is ended from outside leaves
+nothing running.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+STOP_SECONDS = 20.0
+"""How long a program may take to end in good order before it is ended at once."""
+
+
+class StartError(RuntimeError):
+    """A program ended, or did not answer in time; the message ends with its log."""
+
+
+class Process:
+    """A program that may be started again after it was stopped."""
+
+    def __init__(self, name: str, command: Sequence[str | Path], log: Path) -> None:
+        self.name = name
+        self.command = [str(part) for part in command]
+        self.log = log
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Of the program as last started.
+
+        Raises:
+            LookupError: it was never started.
+        """
+        if self._child is None:
+            raise LookupError(f"{self.name} was not started")
+        return self._child.pid
+
+    def start(self) -> None:
+        """Start it; returns at once. Its output is appended to :attr:`log`."""
+        assert not self.running, f"{self.name} runs already"
+        with self.log.open("ab") as output:
+            self._child = subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"KUBE_LIFELINE": "stdin"},
+                # Ctrl-C at a terminal reaches the harness alone, which stops in order.
+                start_new_session=True,
+            )
+
+    def stop(self) -> None:
+        """End it in good order (SIGTERM), or at once after :data:`STOP_SECONDS`."""
+        if self._child is None:
+            return
+        if self.running:
+            self.thaw()
+            self._child.terminate()
+            try:
+                self._child.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+        self._reap()
+
+    def crash(self) -> None:
+        """End it at once, as a failing machine would (SIGKILL)."""
+        if self._child is not None:
+            self._child.kill()
+            self._reap()
+
+    def freeze(self) -> None:
+        """Stop it in its tracks (SIGSTOP): connections stay open and nothing answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen program go on (SIGCONT)."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def log_tail(self, lines: int = 15) -> str:
+        if not self.log.exists():
+            return "(no output)"
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
+        """Return once `ready` says so.
+
+        Raises:
+            StartError: the program ended first, or `seconds` went by.
+        """
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if not self.running:
+                raise StartError(f"{self.name} ended while it started:\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise StartError(f"{self.name} is not ready after {seconds} s:\n{self.log_tail()}")
+            time.sleep(0.05)
+
+    def _reap(self) -> None:
+        assert self._child is not None
+        self._child.wait()
+        if self._child.stdin is not None:
+            self._child.stdin.close()
+
+
+def free_ports(count: int, address: str = "127.0.0.1") -> list[int]:
+    """Ports of `address` that nothing listens on.
+
+    Taken from below the range of outgoing connections (a client that keeps
+    trying a dead port inside that range meets itself) and of node ports.
+    """
+    found: list[int] = []
+    for port in random.SystemRandom().sample(range(20_000, 30_000), 500):
+        with socket.socket() as probe:
+            try:
+                probe.bind((address, port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise StartError(f"{address} has no {count} free ports between 20000 and 30000")
