@@ -1,0 +1,90 @@
+"""What went wrong with a broker, as a sentence that names the mend.
+
+The client library's messages are for its own users; whoever reads a TaskQueue's
+status has never seen that library. This is the one place that knows its
+exceptions.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+from redis import exceptions as client
+
+from sluiceway.broker.address import BrokerAddress
+from sluiceway.broker.facts import UnusableBrokerError
+
+
+class BrokerError(Exception):
+    """The broker could not be asked; ``str()`` is the sentence."""
+
+
+def sentence(exc: BaseException, address: BrokerAddress) -> str:
+    """Say what ``exc`` means for whoever has to mend it. Never contains a password."""
+    if isinstance(exc, BrokerError):
+        return str(exc)
+    return f"broker {address}: {_cause(exc)}"
+
+
+def _cause(exc: BaseException) -> str:
+    for cause in _chain(exc):
+        match cause:
+            case UnusableBrokerError():
+                return str(cause)
+            case ssl.SSLCertVerificationError():
+                return (
+                    f"its certificate is not trusted ({cause.verify_message}); "
+                    "give its CA with ?ssl_ca_certs=/path/to/ca.crt"
+                )
+            case ssl.SSLError():
+                return (
+                    "no TLS there; write redis:// in place of rediss://, "
+                    "or turn TLS on at the server"
+                )
+            case socket.gaierror():
+                return f"the host name cannot be resolved ({cause.strerror}); check its spelling"
+            case ConnectionRefusedError():
+                return (
+                    "nothing listens there (connection refused); "
+                    "is it running, are host and port right?"
+                )
+    return _reply(exc)
+
+
+def _reply(exc: BaseException) -> str:
+    """What the server itself said, or that it said nothing."""
+    match exc:
+        case client.BusyLoadingError():
+            return "it is loading its data set; it will answer when that is done"
+        case client.AuthenticationError() | client.AuthorizationError():
+            return f"it refuses the user or the password ({exc})"
+        case client.NoPermissionError():
+            return f"a permission is missing ({exc}); see the ACL in the reference"
+        case client.TimeoutError() | TimeoutError():
+            return "it does not answer in time; it is slow, paused or cut off from here"
+        case client.MasterDownError():
+            return "it is a replica that has lost its primary"
+        case client.InvalidResponse():
+            return "what answers there is not Redis; check host and port"
+        case client.ResponseError() if "DB index" in str(exc):
+            return "there is no database of that number; check the number at the end of the URL"
+        case client.ResponseError():
+            return f"it refuses: {exc}"
+        case FileNotFoundError():
+            return "there is no such file or socket; check the path"
+        case client.ConnectionError() | OSError():
+            return f"the connection failed ({str(exc).rstrip('.')})"
+        case _:
+            return f"{type(exc).__name__}: {exc}"
+
+
+def _chain(exc: BaseException) -> Iterator[BaseException]:
+    """The exception and what it was raised for: the client wraps the operating system's."""
+    seen: set[int] = set()
+    current: BaseException | None = exc
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__

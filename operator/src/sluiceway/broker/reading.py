@@ -1,0 +1,103 @@
+"""What one look at a broker is asked, and what it found.
+
+Plain frozen values between the read scripts and ``observe``. Nothing here
+judges: lengths, heads and heartbeats are as the server gave them, and whatever
+it would not give is ``None`` or a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sluiceway.broker.facts import BrokerFacts
+from sluiceway_worker.wire import PRIORITY_SEP, PRIORITY_STEPS, Heartbeat, queue_keys
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueKeys:
+    """One Celery queue of one application, by the keys that kombu gives it."""
+
+    name: str
+    prefix: str = ""
+    steps: tuple[int, ...] = PRIORITY_STEPS
+    separator: str = PRIORITY_SEP
+
+    def keys(self) -> list[str]:
+        """Its list keys, in the order of ``steps``."""
+        return queue_keys(self.prefix, self.name, self.steps, self.separator)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Head:
+    """The oldest message of one priority key, without its body."""
+
+    step: int
+    """Which of the queue's priority steps, by position."""
+    size: int | None = None
+    """Bytes; None where it was left unopened this time because it was large before."""
+    message_id: str | None = None
+    """What tells it from another message: the task's id, or a digest of its end."""
+    published: float | None = None
+    """The publish stamp, Unix seconds."""
+    eta: float | None = None
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueFacts:
+    """One queue as the broker has it."""
+
+    length: int | None = None
+    """Waiting messages over all its priority keys; None when it cannot be read."""
+    heads: tuple[Head, ...] = ()
+    """One for each priority key that is not empty."""
+    problem: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Heard:
+    """A heartbeat that is alive."""
+
+    heartbeat: Heartbeat
+    age_s: float
+    """Since it was written, by the server's clock alone."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerFacts:
+    """The heartbeats under one key prefix."""
+
+    heard: tuple[Heard, ...] = ()
+    dead: tuple[str, ...] = ()
+    """Incarnations that are listed and have no heartbeat any more."""
+    problem: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeldFacts:
+    """kombu's ``unacked`` under one key prefix: taken and not acknowledged."""
+
+    count: int | None = None
+    oldest_at: float | None = None
+    """When the oldest was taken, Unix seconds by its worker's clock."""
+    by_routing_key: Mapping[str, int] | None = None
+    """How many by routing key (by default the queue's name); None unless it was
+    asked for and every one of them could be told."""
+    problem: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BrokerReading:
+    """One broker at one moment."""
+
+    problem: str | None = None
+    """Set when nothing could be read: everything below is then empty."""
+    facts: BrokerFacts | None = None
+    server_time: float | None = None
+    """The server's clock, Unix seconds."""
+    queues: Mapping[QueueKeys, QueueFacts] = field(default_factory=dict)
+    workers: Mapping[str, WorkerFacts] = field(default_factory=dict)
+    """By key prefix."""
+    held: Mapping[str, HeldFacts] = field(default_factory=dict)
+    """By key prefix."""
