@@ -1,0 +1,81 @@
+"""Carrying a decision out: first the drain leases, then the fleet.
+
+A decision names who is to drain; whoever drains and is not named is recalled by
+deleting its lease. It names how many workers to ask for and who may go. Nothing
+is sent where the world already matches, except a lease that is still wanted:
+that is renewed every time, or its worker goes back to work (which is what must
+happen when nobody leads any more).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol
+
+from sluiceway.decide.decision import Decision
+from sluiceway.decide.observation import Observation, WorkerState
+
+
+class Leases(Protocol):
+    """Drain requests on the fleet's broker."""
+
+    async def hold(self, incarnations: Collection[str]) -> None:
+        """Ask these to drain, for one lease's time from now."""
+
+    async def recall(self, incarnations: Collection[str]) -> None:
+        """Withdraw the request: these consume again."""
+
+
+class Scalable(Protocol):
+    """Whatever runs a fleet's workers: a Deployment, or processes of this machine."""
+
+    @property
+    def replicas(self) -> int:
+        """How many workers are asked for."""
+
+    async def scale(self, replicas: int, remove: tuple[str, ...]) -> None:
+        """Ask for this many; the named workers are the ones to go."""
+
+
+async def carry_out(
+    decision: Decision,
+    observation: Observation,
+    *,
+    fleet: Scalable,
+    leases: Leases,
+    leased: frozenset[str],
+) -> frozenset[str]:
+    """Make the world match ``decision``.
+
+    A broker that takes no commands does not keep a fleet from growing: the fleet
+    is scaled even where the leases failed, and the failure is raised afterwards.
+
+    Args:
+        observation: what the decision was made on; names who drains already,
+            also at somebody else's request (an earlier leader's).
+        leased: the incarnations that were asked to drain before and not recalled
+            since. One that was asked a moment ago may not say so yet.
+
+    Returns:
+        The incarnations that hold a lease now, for the next time.
+    """
+    wanted = frozenset(decision.drain)
+    draining = {
+        worker.incarnation
+        for worker in observation.workers
+        if worker.state in (WorkerState.DRAINING, WorkerState.DRAINED)
+        and worker.incarnation is not None
+    }
+    # Who goes now keeps its lease until it lapses: it must not take a last task
+    # between the recall and its SIGTERM.
+    going = {w.incarnation for w in observation.workers if w.name in decision.remove}
+    recalled = (leased | draining) - wanted - going
+    try:
+        if recalled:
+            await leases.recall(recalled)
+        if wanted:
+            await leases.hold(wanted)
+    finally:
+        if decision.replicas != fleet.replicas or decision.remove:
+            await fleet.scale(decision.replicas, decision.remove)
+    return wanted

@@ -1,0 +1,85 @@
+"""The command `sluiceway`: which commands there are, and how their errors end.
+
+A command's module is imported when it is used, not before: `sluiceway --help`
+and shell completion answer at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from sluiceway.cli.output import EXIT_CODES, CommandError, complain
+
+COMMANDS = {
+    "local": "Run the workers of TaskQueues on this machine.",
+    "demo": "Show the meltdown of a web site and its cure, on real processes.",
+    "check": "Check TaskQueues and WorkerClasses in files.",
+    "explain": "Say why a fleet has as many workers as it has.",
+    "crd": "Print the CustomResourceDefinitions.",
+}
+"""Name → what it does. Each is the function of that name in the module of that name."""
+
+
+class LazyCommand(TyperCommand):
+    """Stands for a command whose module is imported when its arguments are parsed."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Hand over to the real command."""
+        assert self.name is not None
+        module = importlib.import_module(f"sluiceway.cli.{self.name}")
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        single.command(self.name, epilog=EXIT_CODES)(getattr(module, self.name))
+        return typer.main.get_command(single).make_context(*args, **kwargs)
+
+
+class Commands(TyperGroup):
+    """The group of all commands, none of them imported yet."""
+
+    def __init__(self, **attrs: Any) -> None:
+        attrs["commands"] = {
+            name: LazyCommand(name, help=text, callback=lambda: None, params=[])
+            for name, text in COMMANDS.items()
+        }
+        super().__init__(**attrs)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sluiceway {version('sluiceway')}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(epilog=EXIT_CODES)
+def sluiceway(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """The right number of Celery workers, from zero to many and back."""
+
+
+def main() -> None:
+    """Entry point: what a user can mend is one line and an exit code, never a traceback."""
+    try:
+        app()
+    except CommandError as exc:
+        complain(str(exc))
+        sys.exit(exc.code)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,168 @@
+"""What can be said of a fleet after a tick, for people and for programs.
+
+One ``FleetStatus`` is made from the decision and the observation it was made on.
+The terminal's live view, ``sluiceway explain`` and a TaskQueue's status all show
+the same one, so they cannot contradict each other. Unknown stays unknown here:
+a number that was not read is None, and the conditions say why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sluiceway.decide.decision import Decision, Reason, Step
+from sluiceway.decide.observation import Observation, QueueView, WorkerState
+from sluiceway.report.conditions import Condition, Verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workers:
+    """How many workers are where."""
+
+    asked: int
+    """Asked for now (a Deployment's replicas)."""
+    desired: int
+    """What the fleet should have; below ``asked`` while workers drain."""
+    ready: int
+    """Consuming: only these are capacity."""
+    starting: int
+    draining: int
+    """Draining, drained, or told to go."""
+    silent: int
+    """Heard once, not heard any more."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FleetStatus:
+    """A fleet after one tick."""
+
+    fleet: str
+    """``namespace/name``."""
+    at: float
+    """When its queues and workers were read, Unix seconds."""
+    queues: tuple[QueueView, ...]
+    waiting: int | None
+    """Queue length summed over the fleet's queues; None when one of them is unknown."""
+    oldest_wait_s: float | None
+    """The longest wait among its queues; None when nothing waits or it is unknown."""
+    in_flight: int | None
+    scheduled: int
+    """Messages with a future ETA that its workers hold."""
+    workers: Workers
+    reason: Reason
+    sentence: str
+    steps: tuple[Step, ...]
+    """The chain from demand to the number."""
+    conditions: tuple[Condition, ...]
+
+    def condition(self, type_: str) -> Condition:
+        """The condition of this type; every status has all of them."""
+        return next(c for c in self.conditions if c.type == type_)
+
+
+READY = "Ready"
+"""True: it has the workers it should have. Unknown: that cannot be told."""
+
+DEMAND_KNOWN = "DemandKnown"
+"""True: the numbers that its decisions rest on were read."""
+
+WAKING = "Waking"
+"""True: an idle queue's first message starts the fleet at once, not at the next poll."""
+
+
+def status_of(
+    fleet: str,
+    observation: Observation,
+    decision: Decision,
+    *,
+    not_waking: str | None = None,
+    trouble: str | None = None,
+    before: FleetStatus | None = None,
+) -> FleetStatus:
+    """The status after this decision.
+
+    Args:
+        fleet: ``namespace/name``.
+        not_waking: why the broker cannot say at once that a queue changed; None
+            where it can.
+        trouble: why workers do not stay up, in the words of what runs them.
+        before: the last status; a condition whose verdict stays keeps its time.
+    """
+    workers = _workers(observation, decision)
+    waits = [q.oldest_wait_s for q in observation.queues if q.oldest_wait_s is not None]
+    conditions = (
+        _ready(observation, decision, workers, trouble),
+        _demand_known(observation),
+        _waking(not_waking, observation.at),
+    )
+    known_since = {c.type: c for c in before.conditions} if before is not None else {}
+    return FleetStatus(
+        fleet=fleet,
+        at=observation.at,
+        queues=observation.queues,
+        waiting=(sum(q.length or 0 for q in observation.queues) if observation.known else None),
+        oldest_wait_s=max(waits, default=None),
+        in_flight=observation.in_flight,
+        scheduled=sum(w.scheduled for w in observation.workers),
+        workers=workers,
+        reason=decision.reason,
+        sentence=decision.sentence,
+        steps=decision.steps,
+        conditions=tuple(c.keeping_time_of(known_since.get(c.type)) for c in conditions),
+    )
+
+
+def _workers(observation: Observation, decision: Decision) -> Workers:
+    states = [w.state for w in observation.workers]
+    leaving = (WorkerState.DRAINING, WorkerState.DRAINED, WorkerState.STOPPING)
+    return Workers(
+        asked=decision.replicas,
+        desired=decision.desired,
+        ready=states.count(WorkerState.CONSUMING),
+        starting=states.count(WorkerState.STARTING),
+        draining=sum(states.count(state) for state in leaving),
+        silent=states.count(WorkerState.SILENT),
+    )
+
+
+def _ready(
+    observation: Observation, decision: Decision, workers: Workers, trouble: str | None
+) -> Condition:
+    if not observation.known:
+        verdict, reason, message = Verdict.UNKNOWN, decision.reason.value, decision.sentence
+    elif workers.ready >= decision.desired:
+        verdict, reason, message = Verdict.TRUE, decision.reason.value, decision.sentence
+    elif trouble is not None:
+        verdict, reason, message = Verdict.FALSE, "WorkersFailing", trouble
+    else:
+        missing = decision.desired - workers.ready
+        verdict, reason = Verdict.FALSE, "WorkersStarting"
+        message = f"{missing} of {decision.desired} workers do not consume yet"
+    return Condition(
+        type=READY, status=verdict, reason=reason, message=message, since=observation.at
+    )
+
+
+def _demand_known(observation: Observation) -> Condition:
+    verdict = Verdict.FALSE
+    if observation.broker_problem is not None:
+        reason, message = Reason.BROKER_UNKNOWN.value, observation.broker_problem
+    elif observation.mismatch is not None:
+        reason, message = Reason.BROKER_MISMATCH.value, observation.mismatch
+    elif problems := [q for q in observation.queues if q.length is None]:
+        reason = "QueueUnknown"
+        message = "; ".join(f"queue {q.name}: {q.problem}" for q in problems)
+    else:
+        verdict, reason, message = Verdict.TRUE, "Read", "all its queues were read"
+    return Condition(
+        type=DEMAND_KNOWN, status=verdict, reason=reason, message=message, since=observation.at
+    )
+
+
+def _waking(not_waking: str | None, at: float) -> Condition:
+    if not_waking is None:
+        verdict, reason = Verdict.TRUE, "Armed"
+        message = "the broker says at once when a watched queue changes"
+    else:
+        verdict, reason, message = Verdict.FALSE, "Polling", f"polling, because {not_waking}"
+    return Condition(type=WAKING, status=verdict, reason=reason, message=message, since=at)
