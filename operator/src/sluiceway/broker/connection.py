@@ -85,16 +85,16 @@ class Broker:
     async def _run(self, batch: Sequence[Command | ScriptCall]) -> list[Any]:
         connection = self._connection or await self._connect()
         assert self.facts is not None
-        read_only = self.facts.has_read_only_scripts
+        ro = self.facts.has_read_only_scripts
         async with asyncio.timeout(self._timeout_s):
             replies = await _exchange(
                 connection,
-                [c.by_sha(read_only=read_only) if isinstance(c, ScriptCall) else c for c in batch],
+                [c.by_sha(has_read_only=ro) if isinstance(c, ScriptCall) else c for c in batch],
             )
             unknown = [n for n, r in enumerate(replies) if isinstance(r, client.NoScriptError)]
             if unknown:
                 calls = [call for n in unknown if isinstance(call := batch[n], ScriptCall)]
-                again = await _exchange(connection, [c.in_full(read_only=read_only) for c in calls])
+                again = await _exchange(connection, [c.in_full(has_read_only=ro) for c in calls])
                 for n, reply in zip(unknown, again, strict=True):
                     replies[n] = reply
         return replies

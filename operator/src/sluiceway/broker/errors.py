@@ -28,6 +28,29 @@ def sentence(exc: BaseException, address: BrokerAddress) -> str:
     return f"broker {address}: {_cause(exc)}"
 
 
+def key_problem(reply: bytes, *, wanted: str) -> str:
+    """Say why a read script could not read one key.
+
+    Args:
+        reply: ``<key>\\n<error>``, as the scripts return it.
+        wanted: the type that the key should have.
+    """
+    key, _, error = reply.decode("utf-8", "backslashreplace").rpartition("\n")
+    # kombu's separator consists of control characters.
+    shown = key.encode("unicode_escape").decode()
+    if "WRONGTYPE" in error:
+        return (
+            f"the key {shown} is no {wanted}; something else uses that name, "
+            "or the database number or the key prefix is wrong"
+        )
+    if "permission" in error.lower():
+        return (
+            f"the broker's user may not read the key {shown} ({error}); "
+            "see the ACL in the reference"
+        )
+    return f"the key {shown} cannot be read ({error})"
+
+
 def _cause(exc: BaseException) -> str:
     for cause in _chain(exc):
         match cause:

@@ -15,7 +15,7 @@ from sluiceway_worker.wire import PRIORITY_SEP, PRIORITY_STEPS, Heartbeat, queue
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class QueueKeys:
+class BrokerQueue:
     """One Celery queue of one application, by the keys that kombu gives it."""
 
     name: str
@@ -23,7 +23,7 @@ class QueueKeys:
     steps: tuple[int, ...] = PRIORITY_STEPS
     separator: str = PRIORITY_SEP
 
-    def keys(self) -> list[str]:
+    def list_keys(self) -> list[str]:
         """Its list keys, in the order of ``steps``."""
         return queue_keys(self.prefix, self.name, self.steps, self.separator)
 
@@ -81,9 +81,9 @@ class HeldFacts:
     count: int | None = None
     oldest_at: float | None = None
     """When the oldest was taken, Unix seconds by its worker's clock."""
-    by_routing_key: Mapping[str, int] | None = None
-    """How many by routing key (by default the queue's name); None unless it was
-    asked for and every one of them could be told."""
+    by_queue: Mapping[str, int] | None = None
+    """How many of each queue; None unless it was asked for and the queue of every
+    one of them could be told."""
     problem: str | None = None
 
 
@@ -96,7 +96,7 @@ class BrokerReading:
     facts: BrokerFacts | None = None
     server_time: float | None = None
     """The server's clock, Unix seconds."""
-    queues: Mapping[QueueKeys, QueueFacts] = field(default_factory=dict)
+    queues: Mapping[BrokerQueue, QueueFacts] = field(default_factory=dict)
     workers: Mapping[str, WorkerFacts] = field(default_factory=dict)
     """By key prefix."""
     held: Mapping[str, HeldFacts] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The read scripts, and how a call of one is put to a server."""
+"""The scripts, and how a call of one is put to a server."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ Command = tuple[Argument, ...]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Script:
-    """A Lua script that only reads."""
+    """A Lua script."""
 
     source: str = field(repr=False)
     sha: str
+    reads_only: bool
 
     @classmethod
-    def load(cls, name: str) -> Script:
-        """The script of that name beside this module."""
+    def load(cls, name: str, *, reads_only: bool = True) -> Script:
+        """The script of that name in this package."""
         source = files("sluiceway.broker").joinpath("lua", f"{name}.lua").read_text("utf-8")
-        return cls(source=source, sha=hashlib.sha1(source.encode()).hexdigest())
+        sha = hashlib.sha1(source.encode()).hexdigest()
+        return cls(source=source, sha=sha, reads_only=reads_only)
 
 
 READ_QUEUES = Script.load("read_queues")
@@ -37,10 +39,17 @@ class ScriptCall:
     script: Script
     args: Command
 
-    def by_sha(self, *, read_only: bool) -> Command:
-        """How it is called where the server knows the script already."""
-        return ("EVALSHA_RO" if read_only else "EVALSHA", self.script.sha, 0, *self.args)
+    def by_sha(self, *, has_read_only: bool) -> Command:
+        """How it is called where the server knows the script already.
 
-    def in_full(self, *, read_only: bool) -> Command:
+        Args:
+            has_read_only: whether the server knows the commands for scripts that only
+                read; they need no permission to write.
+        """
+        suffix = "_RO" if has_read_only and self.script.reads_only else ""
+        return (f"EVALSHA{suffix}", self.script.sha, 0, *self.args)
+
+    def in_full(self, *, has_read_only: bool) -> Command:
         """How it is called for the first time; the server keeps it."""
-        return ("EVAL_RO" if read_only else "EVAL", self.script.source, 0, *self.args)
+        suffix = "_RO" if has_read_only and self.script.reads_only else ""
+        return (f"EVAL{suffix}", self.script.source, 0, *self.args)

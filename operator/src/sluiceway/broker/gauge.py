@@ -1,0 +1,249 @@
+"""One look at one broker: everything its fleets need, in one round trip.
+
+A request names queues and key prefixes; it becomes one batch of script calls and
+plain commands; the replies become a ``BrokerReading``. Between looks a gauge
+remembers only what must not be read every time: the heads of messages over 1 MB,
+and how far it has come in ``unacked``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from sluiceway.broker.connection import Broker
+from sluiceway.broker.errors import BrokerError, key_problem, sentence
+from sluiceway.broker.held import HeldWalk
+from sluiceway.broker.reading import (
+    BrokerReading,
+    Head,
+    Heard,
+    HeldFacts,
+    QueueFacts,
+    BrokerQueue,
+    WorkerFacts,
+)
+from sluiceway.broker.scripts import READ_QUEUES, READ_WORKERS, Command, ScriptCall
+from sluiceway_worker.wire import (
+    HEARTBEAT_TTL_MS,
+    STAMP_HEADER,
+    Heartbeat,
+    heartbeat_key,
+    queue_keys,
+    workers_key,
+)
+
+KEYS_PER_CALL = 1_000
+"""A script holds up the whole server while it runs; so many keys take about 1 ms."""
+LARGE_HEAD = 1_000_000
+"""Bytes. To look at a head the server copies it; a larger one is looked at rarely."""
+LARGE_HEAD_EVERY_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What the fleets of one broker need to know of it."""
+
+    queues: frozenset[BrokerQueue] = frozenset()
+    prefixes: frozenset[str] = frozenset()
+    """Whose heartbeats and whose number of held messages."""
+    held_by_queue: frozenset[str] = frozenset()
+    """The prefixes among them where held messages are told apart by queue."""
+
+
+class Gauge:
+    """Reads one broker, again and again."""
+
+    def __init__(self, broker: Broker, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._large: dict[tuple[BrokerQueue, int], tuple[float, Head]] = {}
+        self._walks: dict[str, HeldWalk] = {}
+
+    async def read(self, request: Request) -> BrokerReading:
+        """Look once. Trouble is a reading too: its ``problem`` says what it is."""
+        chunks = list(_chunks(request.queues))
+        prefixes = sorted(request.prefixes)
+        walked = sorted(request.held_by_queue)
+        self._walks = {p: self._walks.get(p) or HeldWalk(p) for p in walked}
+        batch: list[Command | ScriptCall] = [("TIME",)]
+        batch += [self._queues_call(chunk) for chunk in chunks]
+        for prefix in prefixes:
+            batch += _prefix_calls(prefix)
+        batch += [self._walks[prefix].call() for prefix in walked]
+        try:
+            replies = iter(await self._broker.run(batch))
+        except BrokerError as exc:
+            return BrokerReading(problem=str(exc), facts=self._broker.facts)
+
+        now = _time(next(replies))
+        queues: dict[BrokerQueue, QueueFacts] = {}
+        for chunk in chunks:
+            queues |= self._queues(chunk, next(replies))
+        workers, held = {}, {}
+        for prefix in prefixes:
+            workers[prefix] = self._workers(prefix, next(replies))
+            held[prefix] = self._held(next(replies), next(replies))
+        for prefix in walked:
+            held[prefix] = self._walk(prefix, held.get(prefix, HeldFacts()), next(replies))
+        return BrokerReading(
+            facts=self._broker.facts,
+            server_time=now,
+            queues=queues,
+            workers=workers,
+            held=held,
+        )
+
+    def _queues_call(self, chunk: Sequence[BrokerQueue]) -> ScriptCall:
+        suffixes = queue_keys("", "", chunk[0].steps, chunk[0].separator)
+        return ScriptCall(
+            script=READ_QUEUES,
+            args=(
+                STAMP_HEADER,
+                len(suffixes),
+                *suffixes,
+                self._unopened(chunk, len(suffixes)),
+                *(queue.prefix + queue.name for queue in chunk),
+            ),
+        )
+
+    def _unopened(self, chunk: Sequence[BrokerQueue], steps: int) -> str:
+        """The script's flags: which heads are to be left alone, "" for none."""
+        if not self._large:
+            return ""
+        until = self._clock() - LARGE_HEAD_EVERY_S
+        return "".join(
+            "1" if self._large.get((queue, step), (until,))[0] > until else "0"
+            for queue in chunk
+            for step in range(steps)
+        )
+
+    def _queues(self, chunk: Sequence[BrokerQueue], reply: Any) -> dict[BrokerQueue, QueueFacts]:
+        if isinstance(reply, ResponseError):
+            problem = sentence(reply, self._broker.address)
+            return {queue: QueueFacts(problem=problem) for queue in chunk}
+        return {queue: self._queue(queue, one) for queue, one in zip(chunk, reply, strict=True)}
+
+    def _queue(self, queue: BrokerQueue, reply: Any) -> QueueFacts:
+        if reply == 0:
+            return _EMPTY
+        if isinstance(reply, bytes):
+            return QueueFacts(problem=f"queue {queue.name}: {key_problem(reply, wanted='list')}")
+        length, *fields = reply
+        heads = (
+            self._head(queue, *fields[at : at + 5])  # five for each key that is not empty
+            for at in range(0, len(fields), 5)
+        )
+        return QueueFacts(length=length, heads=tuple(heads))
+
+    def _head(
+        self, queue: BrokerQueue, step: int, size: int, mid: bytes, eta: bytes, stamp: bytes
+    ) -> Head:
+        if size < 0:
+            return replace(self._large[queue, step][1], size=None)
+        head = Head(
+            step=step,
+            size=size,
+            message_id=mid.decode("utf-8", "replace"),
+            published=_number(stamp),
+            eta=_instant(eta),
+        )
+        self._large.pop((queue, step), None)
+        if size > LARGE_HEAD:
+            self._large[queue, step] = (self._clock(), head)
+        return head
+
+    def _workers(self, prefix: str, reply: Any) -> WorkerFacts:
+        if isinstance(reply, ResponseError):
+            return WorkerFacts(problem=sentence(reply, self._broker.address))
+        if isinstance(reply, bytes):
+            return WorkerFacts(problem=f"heartbeats: {key_problem(reply, wanted='set')}")
+        heard: list[Heard] = []
+        dead: list[str] = []
+        strangers: list[str] = []
+        for at in range(0, len(reply), 3):
+            incarnation, left_ms, payload = reply[at : at + 3]
+            if left_ms == -2:
+                dead.append(incarnation.decode())
+                continue
+            try:
+                heartbeat = Heartbeat.from_json(payload)
+            except ValueError:
+                strangers.append(incarnation.decode("utf-8", "replace"))
+                continue
+            age_s = max(HEARTBEAT_TTL_MS - left_ms, 0) / 1000
+            heard.append(Heard(heartbeat=heartbeat, age_s=age_s))
+        problem = None
+        if strangers:
+            problem = (
+                f"heartbeats: {heartbeat_key(prefix, strangers[0])} cannot be understood; "
+                "is the worker's sluiceway-worker newer than this operator?"
+            )
+        return WorkerFacts(heard=tuple(heard), dead=tuple(dead), problem=problem)
+
+    def _held(self, count: Any, oldest: Any) -> HeldFacts:
+        for reply in (count, oldest):
+            if isinstance(reply, ResponseError):
+                return HeldFacts(problem=sentence(reply, self._broker.address))
+        return HeldFacts(count=count, oldest_at=float(oldest[1]) if oldest else None)
+
+    def _walk(self, prefix: str, facts: HeldFacts, reply: Any) -> HeldFacts:
+        if isinstance(reply, ResponseError):
+            return replace(facts, problem=sentence(reply, self._broker.address))
+        if isinstance(reply, bytes):
+            return replace(facts, problem=key_problem(reply, wanted="hash or sorted set"))
+        self._walks[prefix].learn(*reply)
+        return replace(facts, by_queue=self._walks[prefix].by_queue())
+
+
+_EMPTY = QueueFacts(length=0)
+
+
+def _chunks(queues: Iterable[BrokerQueue]) -> Iterator[Sequence[BrokerQueue]]:
+    """Queues that share their priority steps, so many that a call has 1,000 keys."""
+    alike: defaultdict[tuple[tuple[int, ...], str], list[BrokerQueue]] = defaultdict(list)
+    for queue in queues:
+        alike[queue.steps, queue.separator].append(queue)
+    for (steps, _), group in alike.items():
+        size = max(1, KEYS_PER_CALL // max(1, len(steps)))
+        for start in range(0, len(group), size):
+            yield group[start : start + size]
+
+
+def _prefix_calls(prefix: str) -> list[Command | ScriptCall]:
+    index = f"{prefix}unacked_index"
+    return [
+        ScriptCall(script=READ_WORKERS, args=(workers_key(prefix), heartbeat_key(prefix, ""))),
+        ("ZCARD", index),
+        ("ZRANGE", index, 0, 0, "WITHSCORES"),
+    ]
+
+
+def _time(reply: Any) -> float | None:
+    """The server's clock; a user without ``+time`` leaves it unknown."""
+    if isinstance(reply, ResponseError):
+        return None
+    seconds, microseconds = reply
+    return int(seconds) + int(microseconds) / 1e6
+
+
+def _number(raw: bytes) -> float | None:
+    try:
+        return float(raw)
+    except ValueError:
+        return None
+
+
+def _instant(raw: bytes) -> float | None:
+    """ISO 8601, as Celery writes an ETA; one without a zone is UTC, as Celery reads it."""
+    try:
+        when = datetime.fromisoformat(raw.decode())
+    except ValueError:
+        return None
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
