@@ -21,12 +21,12 @@ from sluiceway.broker.connection import Broker
 from sluiceway.broker.errors import BrokerError, key_problem, sentence
 from sluiceway.broker.held import HeldWalk
 from sluiceway.broker.reading import (
+    BrokerQueue,
     BrokerReading,
     Head,
     Heard,
     HeldFacts,
     QueueFacts,
-    BrokerQueue,
     WorkerFacts,
 )
 from sluiceway.broker.scripts import READ_QUEUES, READ_WORKERS, Command, ScriptCall

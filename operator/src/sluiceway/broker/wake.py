@@ -50,7 +50,8 @@ class Waker:
         """Nothing is connected before ``start``.
 
         Args:
-            on_change: called in the event loop with the queues to look at now.
+            on_change: called in the event loop with the queues to look at now; with
+                none of them when the connection is gone.
         """
         self.address = address
         self.problem: str | None = f"broker {address}: not connected yet"
@@ -97,6 +98,7 @@ class Waker:
                 refused = isinstance(exc, RefusedError)
                 self.problem = str(exc) if refused else sentence(exc, self.address)
                 self._tracking = None
+                self._on_change(frozenset())
                 backoff = min(FIRST_PAUSE_S * 2 ** min(failures, 8), LONGEST_PAUSE_S)
                 await asyncio.sleep(REFUSED_PAUSE_S if refused else backoff)
 

@@ -1,0 +1,137 @@
+"""One fleet's ``Observation``, from a reading, the workers that exist and a memory.
+
+Pure: the same arguments give the same observation. Here it is settled what is
+known: whatever could not be read becomes ``None`` with a sentence, and never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from sluiceway.broker.reading import BrokerReading, HeldFacts, QueueFacts, WorkerFacts
+from sluiceway.decide.observation import Observation, QueueView, WorkerView
+from sluiceway.observe.memory import Memory, SeenHead
+from sluiceway.observe.queues import queue_view
+from sluiceway.observe.reader import Reading
+from sluiceway.observe.watched import RunningWorker, Watched
+from sluiceway.observe.workers import (
+    fleet_heartbeats,
+    in_flight,
+    mismatch,
+    unheard,
+    worker_views,
+)
+
+_NO_QUEUE = QueueFacts()
+_NO_WORKERS = WorkerFacts()
+_NOT_HELD = HeldFacts()
+
+
+def observe(
+    reading: Reading,
+    watched: Watched,
+    *,
+    workers: Iterable[RunningWorker],
+    replicas: int,
+    memory: Memory,
+    now: float,
+    rolling_out: bool = False,
+) -> tuple[Observation, Memory]:
+    """What a decision about this fleet is to be given, and what to remember.
+
+    Args:
+        workers: the pods or processes of the fleet that exist.
+        replicas: how many workers are asked for at the moment.
+        memory: what the last call for this fleet returned; at first ``Memory()``.
+        now: the operator's clock, Unix seconds. Ages are taken by the server's.
+        rolling_out: more than one generation of workers exists.
+    """
+    workers = tuple(workers)
+    broker = reading.of(watched)
+    facts = broker.workers.get(watched.prefix, _NO_WORKERS)
+    heard = fleet_heartbeats(watched, facts.heard, workers)
+    reports = watched.reports or bool(heard)
+    # Of a fleet that is to send heartbeats nothing is known without them: what its
+    # workers hold stands nowhere else.
+    problem = broker.problem or (facts.problem if reports else None)
+    if problem is not None:
+        return _unknown(
+            watched, problem, workers, replicas, memory, now, reports=reports, rolling=rolling_out
+        )
+
+    at = now if broker.server_time is None else broker.server_time
+    queues, heads = _queues(watched, broker, memory, at)
+    views = worker_views(workers, heard, memory.heard)
+    unheard_since = unheard(workers, views, memory.unheard_since, at=at) if reports else {}
+    held = broker.held.get(watched.prefix, _NOT_HELD)
+    observation = Observation(
+        at=now,
+        queues=queues,
+        workers=views,
+        replicas=replicas,
+        mismatch=mismatch(watched, broker.facts, heard, unheard_since, at=at),
+        unacked=held.count,
+        in_flight=in_flight(views, heard) if reports else _held_of(watched, held),
+        workers_report=reports,
+        rolling_out=rolling_out,
+    )
+    return observation, Memory(
+        heads=heads,
+        heard={view.name: view for view in views if view.incarnation is not None},
+        unheard_since=unheard_since,
+    )
+
+
+def _unknown(
+    watched: Watched,
+    problem: str,
+    workers: tuple[RunningWorker, ...],
+    replicas: int,
+    memory: Memory,
+    now: float,
+    *,
+    reports: bool,
+    rolling: bool,
+) -> tuple[Observation, Memory]:
+    """Nothing is known of the demand; the workers are as they were heard last."""
+    observation = Observation(
+        at=now,
+        queues=tuple(QueueView(name=name, problem=problem) for name in watched.taskqueue.queues),
+        workers=worker_views(workers, (), memory.heard, readable=False),
+        replicas=replicas,
+        broker_problem=problem,
+        workers_report=reports,
+        rolling_out=rolling,
+    )
+    # While the broker is away no worker can be heard: that time does not count.
+    return observation, replace(memory, heard=_still(memory.heard, workers), unheard_since={})
+
+
+def _queues(
+    watched: Watched, broker: BrokerReading, memory: Memory, at: float
+) -> tuple[tuple[QueueView, ...], dict[tuple[str, int], SeenHead]]:
+    views: list[QueueView] = []
+    heads: dict[tuple[str, int], SeenHead] = {}
+    for queue in watched.broker_queues:
+        facts = broker.queues.get(queue, _NO_QUEUE)
+        view, seen = queue_view(queue.name, facts, seen=memory.heads, at=at)
+        views.append(view)
+        heads |= seen
+    return tuple(views), heads
+
+
+def _held_of(watched: Watched, held: HeldFacts) -> int | None:
+    """In-flight work of a fleet that sends no heartbeats, from ``unacked``."""
+    if held.count == 0:
+        return 0
+    if held.by_queue is None:
+        return None
+    return sum(held.by_queue.get(name, 0) for name in watched.taskqueue.queues)
+
+
+def _still(
+    heard: Mapping[str, WorkerView], workers: tuple[RunningWorker, ...]
+) -> dict[str, WorkerView]:
+    names = {worker.name for worker in workers}
+    return {name: view for name, view in heard.items() if name in names}

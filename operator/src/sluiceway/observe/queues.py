@@ -1,0 +1,61 @@
+"""How long the oldest waiting message of a queue has waited.
+
+A wait counts from max(publish stamp, ETA), against the server's clock, and is never
+below 0: the clocks of those who publish differ. A head whose ETA lies in the future
+does not wait, it is scheduled. Without a stamp the wait counts from when this
+message was first seen at the head: a lower bound, and marked as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sluiceway.broker.reading import Head, QueueFacts
+from sluiceway.decide.observation import QueueView
+from sluiceway.observe.memory import SeenHead
+
+Seen = Mapping[tuple[str, int], SeenHead]
+
+
+def queue_view(
+    name: str, facts: QueueFacts, *, seen: Seen, at: float
+) -> tuple[QueueView, dict[tuple[str, int], SeenHead]]:
+    """One queue's view, and what is to be remembered of its heads.
+
+    Args:
+        seen: the heads of the last reading.
+        at: the server's time of this reading, Unix seconds.
+    """
+    if facts.length is None:
+        problem = facts.problem or f"queue {name}: it was not read"
+        kept = {place: head for place, head in seen.items() if place[0] == name}
+        return QueueView(name=name, problem=problem), kept
+
+    now_seen = {
+        (name, head.step): _seen(head, seen.get((name, head.step)), at) for head in facts.heads
+    }
+    waiting = [head for head in facts.heads if head.eta is None or head.eta <= at]
+    scheduled = [head.eta for head in facts.heads if head.eta is not None and head.eta > at]
+    waits = [
+        max(at - max(_published(head, now_seen[name, head.step]), head.eta or 0.0), 0.0)
+        for head in waiting
+    ]
+    view = QueueView(
+        name=name,
+        length=facts.length,
+        oldest_wait_s=max(waits, default=None),
+        # One unstamped head may have waited longer than all the stamped ones.
+        oldest_wait_is_exact=all(head.published is not None for head in waiting),
+        head_eta=min(scheduled, default=None),
+    )
+    return view, now_seen
+
+
+def _seen(head: Head, before: SeenHead | None, at: float) -> SeenHead:
+    if before is not None and before.message_id == head.message_id:
+        return before
+    return SeenHead(message_id=head.message_id or "", since=at)
+
+
+def _published(head: Head, seen: SeenHead) -> float:
+    return head.published if head.published is not None else seen.since

@@ -1,0 +1,74 @@
+"""Looks at all brokers at once: the only I/O of observing, beside being woken.
+
+Fleets are grouped by the broker that their URL resolves to; each broker is asked
+once per tick, in one round trip, whatever the number of fleets on it. A broker in
+trouble holds up and spoils nobody else's reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sluiceway.broker.address import BrokerAddress
+from sluiceway.broker.connection import Brokers
+from sluiceway.broker.gauge import Gauge, Request
+from sluiceway.broker.reading import BrokerReading
+from sluiceway.observe.watched import Watched
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What all brokers showed in one tick."""
+
+    brokers: Mapping[BrokerAddress, BrokerReading] = field(default_factory=dict)
+
+    def of(self, watched: Watched) -> BrokerReading:
+        """The fleet's broker; one that was not read says so."""
+        if watched.address is None:
+            return BrokerReading(problem=watched.problem or "the TaskQueue names no broker")
+        found = self.brokers.get(watched.address)
+        return found or BrokerReading(problem=f"broker {watched.address}: not read yet")
+
+
+class BrokerReader:
+    """Reads what fleets need from their brokers, tick by tick."""
+
+    def __init__(self, brokers: Brokers) -> None:
+        """Read over the connections of ``brokers``, which the caller keeps and closes."""
+        self._brokers = brokers
+        self._gauges: dict[BrokerAddress, Gauge] = {}
+
+    async def read(self, fleets: Iterable[Watched]) -> Reading:
+        """Look once at every broker of these fleets, all at the same time.
+
+        Trouble with a broker is never raised: its reading says what it is. It takes
+        as long as the slowest broker, at most twice the timeout of ``Brokers``.
+        """
+        requests = requests_of(fleets)
+        self._gauges = {
+            address: self._gauges.get(address) or Gauge(self._brokers.get(address))
+            for address in requests
+        }
+        readings = await asyncio.gather(
+            *(self._gauges[address].read(request) for address, request in requests.items())
+        )
+        return Reading(brokers=dict(zip(requests, readings, strict=True)))
+
+
+def requests_of(fleets: Iterable[Watched]) -> dict[BrokerAddress, Request]:
+    """What to ask each broker, for all the fleets on it together."""
+    together: defaultdict[BrokerAddress, list[Watched]] = defaultdict(list)
+    for watched in fleets:
+        if watched.address is not None:
+            together[watched.address].append(watched)
+    return {
+        address: Request(
+            queues=frozenset(queue for watched in group for queue in watched.broker_queues),
+            prefixes=frozenset(watched.prefix for watched in group),
+            held_by_queue=frozenset(w.prefix for w in group if not w.reports),
+        )
+        for address, group in together.items()
+    }
