@@ -19,11 +19,8 @@ from sluiceway.decide.observation import Observation, WorkerState
 class Leases(Protocol):
     """Drain requests on the fleet's broker."""
 
-    async def hold(self, incarnations: Collection[str]) -> None:
-        """Ask these to drain, for one lease's time from now."""
-
-    async def recall(self, incarnations: Collection[str]) -> None:
-        """Withdraw the request: these consume again."""
+    async def set(self, *, hold: Collection[str], recall: Collection[str]) -> None:
+        """Ask some to drain, for one lease's time from now, and others to consume again."""
 
 
 class Scalable(Protocol):
@@ -71,10 +68,8 @@ async def carry_out(
     going = {w.incarnation for w in observation.workers if w.name in decision.remove}
     recalled = (leased | draining) - wanted - going
     try:
-        if recalled:
-            await leases.recall(recalled)
-        if wanted:
-            await leases.hold(wanted)
+        if wanted or recalled:
+            await leases.set(hold=wanted, recall=recalled)
     finally:
         if decision.replicas != fleet.replicas or decision.remove:
             await fleet.scale(decision.replicas, decision.remove)

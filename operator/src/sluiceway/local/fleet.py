@@ -19,9 +19,14 @@ from typing import Any
 from sluiceway.local.backoff import Backoff
 from sluiceway.local.launch import Launch
 from sluiceway.local.processes import Child, Guard
+from sluiceway.observe import RunningWorker, Watched
 
 _COLD_WITHIN_S = 5.0
 """After SIGQUIT (Celery's cold shutdown) a worker's group is ended by force."""
+
+_UP_AFTER_S = 20.0
+"""A process that has stayed up so long is taken to be ready, as a pod without a probe
+is. If it is not heard then, it may be speaking in another broker."""
 
 _LAST_LINES = 8
 
@@ -63,6 +68,7 @@ class ProcessFleet:
 
     def __init__(
         self,
+        watched: Watched,
         launch: Launch,
         *,
         guard: Guard,
@@ -75,10 +81,14 @@ class ProcessFleet:
 
         Args:
             logs: a folder for a file per worker.
+            clock: the time of day, Unix seconds.
             changed: called when a worker has started or ended.
             on_exit: called when one ended that nobody had told to go.
         """
+        self.watched = watched
         self.launch = launch
+        self.rolling_out = False
+        """Always: all workers of a run are started from the same spec."""
         self.replicas = 0
         """How many workers are asked for."""
         self.trouble: str | None = None
@@ -104,6 +114,19 @@ class ProcessFleet:
     def running(self) -> tuple[LocalWorker, ...]:
         """All processes that exist, those that were told to go included."""
         return tuple(self._workers.values())
+
+    def workers(self) -> tuple[RunningWorker, ...]:
+        """The same, as reconcile wants to know of them."""
+        now = self._clock()
+        return tuple(
+            RunningWorker(
+                name=w.name,
+                created_at=w.started_at,
+                ready=now - w.started_at > _UP_AFTER_S or None,
+                stopping=w.told_to_go,
+            )
+            for w in self._workers.values()
+        )
 
     def worker_seconds(self) -> float:
         """Seconds that workers have existed so far, summed over all of them."""

@@ -2,7 +2,7 @@
 
     <runtime folder>/sluiceway-<user>/<pid>-<random>/
         lock         held (flock) while local mode runs: no stale file can lie
-        state.json   what `sluiceway explain` reads; replaced as a whole
+        story.json   what `sluiceway explain` reads; replaced as a whole
         logs/        what the workers write, a file each
         server/      the embedded server's data
         agent/       sluiceway_worker for another interpreter
@@ -15,14 +15,14 @@ whole machine left is removed by the next start.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
+
+from sluiceway.report.story import Story
 
 
 def runtime_folder() -> Path:
@@ -62,23 +62,25 @@ class RunFolder:
             fcntl.flock(lock, fcntl.LOCK_EX)
         return cls(path, lock)
 
-    def write_state(self, state: dict[str, Any]) -> None:
-        """Replace the state as a whole, so that a reader never sees half of one."""
-        fresh = self.path / "state.json.new"
-        fresh.write_text(json.dumps(state), encoding="utf-8")
-        fresh.replace(self.path / "state.json")
+    def write_story(self, story: Story) -> None:
+        """Replace it as a whole, so that a reader never sees half of one."""
+        fresh = self.path / "story.json.new"
+        fresh.write_bytes(story.to_json())
+        fresh.replace(self.path / "story.json")
 
     def close(self) -> None:
         """Let go of the lock: this run is over."""
         self._lock.close()
 
 
-def running_states(parent: Path | None = None) -> Iterator[dict[str, Any]]:
-    """The states of all local modes of this user that run at the moment."""
+def running_stories(parent: Path | None = None) -> list[Story]:
+    """What all local modes of this user tell that run at the moment."""
+    stories: list[Story] = []
     for folder in _folders(runtime_folder() if parent is None else parent):
         with suppress(OSError, ValueError):  # it is just starting, or just ending
             if _held(folder):
-                yield json.loads((folder / "state.json").read_text(encoding="utf-8"))
+                stories.append(Story.from_json((folder / "story.json").read_bytes()))
+    return stories
 
 
 def _folders(parent: Path) -> list[Path]:

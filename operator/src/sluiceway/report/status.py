@@ -30,6 +30,8 @@ class Workers:
     """Draining, drained, or told to go."""
     silent: int
     """Heard once, not heard any more."""
+    asked_to_drain: int
+    """Holding a drain lease now."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,6 +124,7 @@ def _workers(observation: Observation, decision: Decision) -> Workers:
         starting=states.count(WorkerState.STARTING),
         draining=sum(states.count(state) for state in leaving),
         silent=states.count(WorkerState.SILENT),
+        asked_to_drain=len(decision.drain),
     )
 
 

@@ -1,0 +1,30 @@
+"""The drain leases of one fleet, set on its broker."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sluiceway.broker.commands import hold_leases
+from sluiceway.broker.connection import Broker
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BrokerLeases:
+    """Asks and recalls in one round trip."""
+
+    broker: Broker
+    prefix: str
+    """The application's key prefix."""
+    asker: str
+    """Who asks, for whoever looks at the key."""
+
+    async def set(self, *, hold: Collection[str], recall: Collection[str]) -> None:
+        """Ask some to drain and recall others.
+
+        Raises:
+            BrokerError: not all of it was done; the next tick does it again.
+        """
+        await hold_leases(
+            self.broker, prefix=self.prefix, asker=self.asker, hold=hold, withdraw=recall
+        )

@@ -1,0 +1,277 @@
+"""gather → decide → act → report, again and again, for all fleets of a broker.
+
+    BrokerReader ──▶ observe ──▶ decide ──▶ carry_out ──▶ Reporter
+    (one round trip    (pure)     (pure)    (leases, fleet)
+     for all fleets)
+
+A tick is due every few seconds, and at once for a fleet whose queue the broker
+says has changed, whose workers changed, or whose last decision named this moment.
+The edges are handed in: the operator's fleets are Deployments, local mode's are
+processes, and nothing here can tell them apart. One fleet's failure is told and
+stays its own; a broker that is down is an observation like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Container, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sluiceway.act.carry_out import Leases, carry_out
+from sluiceway.decide.decide import decide
+from sluiceway.decide.decision import Decision
+from sluiceway.decide.history import History
+from sluiceway.decide.observation import Observation, WorkerState
+from sluiceway.observe import Memory, Reading, RunningWorker, Watched, observe
+from sluiceway.report.status import FleetStatus, status_of
+
+
+class Fleet(Protocol):
+    """A TaskQueue and the workers that serve it."""
+
+    @property
+    def watched(self) -> Watched:
+        """Its spec as it is now, and its broker."""
+
+    @property
+    def replicas(self) -> int:
+        """How many workers are asked for."""
+
+    @property
+    def rolling_out(self) -> bool:
+        """Whether workers of more than one generation exist."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why workers do not stay up, as a sentence."""
+
+    def workers(self) -> Sequence[RunningWorker]:
+        """The workers that exist."""
+
+    async def scale(self, replicas: int, remove: tuple[str, ...]) -> None:
+        """Ask for this many; the named workers are the ones to go."""
+
+
+class Reader(Protocol):
+    """Looks at brokers."""
+
+    async def read(self, fleets: Iterable[Watched]) -> Reading:
+        """Everything these fleets need to know, in one round trip; trouble is a reading too."""
+
+
+class Wakes(Protocol):
+    """Says when a queue has changed (observe.waking)."""
+
+    async def arm(self, fleets: Iterable[Watched], *, acting: Container[str]) -> None:
+        """Say it of the fleets in ``acting`` from now on, in place of those before."""
+
+    def problem(self, watched: Watched) -> str | None:
+        """Why it cannot say so of this fleet."""
+
+    async def wait(self, timeout_s: float) -> frozenset[str]:
+        """The keys of the fleets to look at; empty after the time."""
+
+
+class Reporter(Protocol):
+    """Told the outcome of every tick."""
+
+    def add(self, status: FleetStatus) -> None:
+        """A fleet was observed, decided on and acted for."""
+
+    def failed(self, fleet: str, at: float, exc: Exception) -> None:
+        """A fleet's tick ended with an error; its workers stay as they are."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """How often a broker is looked at, seconds."""
+
+    busy_s: float = 2.0
+    """While a fleet has workers or work."""
+    idle_s: float = 10.0
+    """While all are at rest; the broker says when a queue changes, or those that it
+    cannot say it of are looked at every second."""
+
+
+_LISTEN_S = 60.0
+"""How long one wait for the broker lasts before it is begun again."""
+
+_SHORTEST_S = 0.05
+"""Between two ticks that decisions asked for: a moment named twice must not spin."""
+
+
+@dataclass(slots=True)
+class _Past:
+    """What one tick of a fleet leaves to the next."""
+
+    memory: Memory = field(default_factory=Memory)
+    history: History = field(default_factory=History)
+    leased: frozenset[str] = frozenset()
+    status: FleetStatus | None = None
+    at_rest: bool = False
+    acting: bool = False
+    """Whether a message would be news that it could act on."""
+    due: float | None = None
+    """When its decision asked to be looked at again, Unix seconds."""
+
+
+class BrokerLoop:
+    """The ticks of all fleets on one broker."""
+
+    def __init__(
+        self,
+        *,
+        reader: Reader,
+        leases: Callable[[Watched], Leases],
+        wakes: Wakes,
+        report: Reporter,
+        clock: Callable[[], float],
+        pace: Pace,
+    ) -> None:
+        """No fleets yet.
+
+        Args:
+            clock: the time of day, Unix seconds.
+        """
+        self._reader = reader
+        self._leases = leases
+        self._wakes = wakes
+        self._report = report
+        self._clock = clock
+        self._pace = pace
+        self._fleets: dict[str, Fleet] = {}
+        self._pasts: dict[str, _Past] = {}
+        self._touched: set[str] = set()
+        self._something = asyncio.Event()
+
+    def put(self, fleet: Fleet) -> None:
+        """Take a fleet in, or its new spec, and look at it at once."""
+        self._fleets[fleet.watched.key] = fleet
+        self._pasts.setdefault(fleet.watched.key, _Past())
+        self.touch(fleet.watched.key)
+
+    def drop(self, key: str) -> None:
+        """Leave a fleet alone from now on."""
+        self._fleets.pop(key, None)
+        self._pasts.pop(key, None)
+
+    def touch(self, key: str) -> None:
+        """Something about this fleet changed: look at it at once."""
+        self._touched.add(key)
+        self._something.set()
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            tasks.create_task(self._tick_on())
+
+    async def _listen(self) -> None:
+        while True:
+            for key in await self._wakes.wait(_LISTEN_S):
+                self.touch(key)
+
+    async def _tick_on(self) -> None:
+        monotonic = asyncio.get_running_loop().time
+        all_due = monotonic()
+        while True:
+            if monotonic() >= all_due:
+                await self.tick(list(self._fleets))
+                all_due = monotonic() + self._pause_s()
+            else:
+                await self.tick(self._touched | self._called_for())
+            wait = min(all_due - monotonic(), self._until_called_for_s())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(wait, 0.0)):
+                    await self._something.wait()
+
+    async def tick(self, keys: Iterable[str]) -> None:
+        """Look at these fleets in one round trip, decide, act and report for each."""
+        fleets = [self._fleets[key] for key in keys if key in self._fleets]
+        self._touched.difference_update(fleet.watched.key for fleet in fleets)
+        if not self._touched:
+            self._something.clear()
+        reading = await self._reader.read([fleet.watched for fleet in fleets])
+        await asyncio.gather(*(self._reconcile(fleet, reading) for fleet in fleets))
+        await self._wakes.arm(
+            [fleet.watched for fleet in self._fleets.values()],
+            acting={key for key, past in self._pasts.items() if past.acting},
+        )
+
+    async def _reconcile(self, fleet: Fleet, reading: Reading) -> None:
+        watched = fleet.watched
+        past = self._pasts[watched.key]
+        now = self._clock()
+        try:
+            observation, past.memory = observe(
+                reading,
+                watched,
+                workers=fleet.workers(),
+                replicas=fleet.replicas,
+                now=now,
+                memory=past.memory,
+                rolling_out=fleet.rolling_out,
+            )
+            decision = decide(watched.taskqueue.spec, observation, past.history, now)
+            past.history = decision.history
+            past.due = decision.wake_at
+            past.at_rest = _at_rest(observation, decision)
+            past.acting = _could_act(watched, observation, decision)
+            before, past.leased = past.leased, past.leased | frozenset(decision.drain)
+            past.leased = await carry_out(
+                decision, observation, fleet=fleet, leases=self._leases(watched), leased=before
+            )
+            past.status = status_of(
+                watched.key,
+                observation,
+                decision,
+                not_waking=self._wakes.problem(watched),
+                trouble=fleet.trouble,
+                before=past.status,
+            )
+            self._report.add(past.status)
+        except Exception as exc:
+            self._report.failed(watched.key, now, exc)
+
+    def _pause_s(self) -> float:
+        """Until all fleets are looked at again, whatever happens."""
+        at_rest = all(past.at_rest for past in self._pasts.values())
+        return self._pace.idle_s if at_rest else self._pace.busy_s
+
+    def _called_for(self) -> set[str]:
+        now = self._clock()
+        return {
+            key for key, past in self._pasts.items() if past.due is not None and past.due <= now
+        }
+
+    def _until_called_for_s(self) -> float:
+        now = self._clock()
+        waits = (past.due - now for past in self._pasts.values() if past.due is not None)
+        return max(min(waits, default=float("inf")), _SHORTEST_S)
+
+
+def _at_rest(observation: Observation, decision: Decision) -> bool:
+    """Nothing waits, nobody works, and nobody is about to."""
+    return (
+        observation.known
+        and not observation.workers
+        and decision.replicas == decision.desired == 0
+        and all(queue.length == 0 for queue in observation.queues)
+    )
+
+
+def _could_act(watched: Watched, observation: Observation, decision: Decision) -> bool:
+    """Whether a message in its empty queues would be news that changes something.
+
+    Where a worker consumes it is taken at once, and being woken would cost a read
+    for every message. A fleet that is held or at its maximum cannot act on it.
+    """
+    scaling = watched.taskqueue.spec.scaling
+    return (
+        not scaling.paused
+        and decision.desired < scaling.max_replicas
+        and all(queue.length == 0 for queue in observation.queues)
+        and all(worker.state is not WorkerState.CONSUMING for worker in observation.workers)
+    )
