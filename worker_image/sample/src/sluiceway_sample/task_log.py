@@ -14,12 +14,13 @@ from typing import Any
 from celery.signals import after_task_publish, task_postrun, task_prerun
 
 from sluiceway_sample.database import connect
+from sluiceway_worker.wire import STAMP_HEADER
 
 
 @after_task_publish.connect
 def published(sender: str, headers: dict[str, Any], routing_key: str, **_: Any) -> None:
     """Only after the broker has it: what was never published cannot be lost."""
-    now = time.time()
+    now = headers.get(STAMP_HEADER, time.time())
     eta = headers.get("eta")
     _write(
         task_id=headers["id"],
