@@ -25,7 +25,7 @@ from pathlib import Path
 from testcluster.paths import BINARIES, cache_folder
 from testcluster.toolchain import find_go
 
-PROGRAMS = ("kube",)
+PROGRAMS = ("kube", "dns", "pause", "probe")
 """The folders of the Go module that hold a `main`."""
 
 
@@ -50,6 +50,21 @@ class Programs:
     def kubectl(self) -> Path:
         """A link to :attr:`kube` that is `kubectl` by its name."""
         return self.folder / "kubectl"
+
+    @property
+    def dns(self) -> Path:
+        """CoreDNS."""
+        return self.folder / "dns"
+
+    @property
+    def pause(self) -> Path:
+        """The first process of sandboxes and nodes."""
+        return self.folder / "pause"
+
+    @property
+    def probe(self) -> Path:
+        """What tests run in pods to look at the cluster from there."""
+        return self.folder / "probe"
 
 
 def kubernetes_version() -> str:

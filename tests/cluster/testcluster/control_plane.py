@@ -42,6 +42,7 @@ class ControlPlane:
         *,
         address: str = "127.0.0.1",
         nodes: tuple[str, ...] = (),
+        entry: tuple[str, ...] = (),
     ) -> None:
         """
         Args:
@@ -49,13 +50,16 @@ class ControlPlane:
             folder: for data, logs and credentials; made if it is not there.
             address: what the API server listens on and tells pods.
             nodes: names of nodes that will join.
+            entry: a command that runs another in the network that `address` is
+                in; empty for the host's own.
         """
+        self._entry = entry
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.programs = programs
         self.address = address
-        etcd_port, etcd_peer_port = free_ports(2)
-        (self.port,) = free_ports(1, address)
+        # Three different ones; free on the host, and in an empty network all are.
+        self.port, etcd_port, etcd_peer_port = free_ports(3)
         self.url = f"https://{address}:{self.port}"
         self.credentials = Credentials(self.folder / "credentials", self.url, nodes)
         self.etcd = self._program(
@@ -194,7 +198,8 @@ class ControlPlane:
         self.stop()
 
     def _program(self, name: str, *flags: str) -> Process:
-        return Process(name, [self.programs.kube, name, *flags], log=self.folder / f"{name}.log")
+        command = [*self._entry, str(self.programs.kube), name, *flags]
+        return Process(name, command, log=self.folder / f"{name}.log")
 
     def _component(self, name: str, *flags: str) -> Process:
         """A program that works through the API as the user named after it."""

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 STOP_SECONDS = 20.0
@@ -28,10 +29,26 @@ class StartError(RuntimeError):
 class Process:
     """A program that may be started again after it was stopped."""
 
-    def __init__(self, name: str, command: Sequence[str | Path], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        log: Path,
+        *,
+        entry: Sequence[str | Path] = (),
+    ) -> None:
+        """
+        Args:
+            name: for messages.
+            command: the program and its arguments.
+            log: the file that its output is appended to.
+            entry: a command put before it that makes or enters a process
+                namespace and stays as its parent (`unshare --fork`, `nsenter --pid`).
+        """
         self.name = name
-        self.command = [str(part) for part in command]
+        self.command = [str(part) for part in (*entry, *command)]
         self.log = log
+        self._nested = bool(entry)
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -40,14 +57,20 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Of the program as last started.
+        """Of the program as last started, seen from here.
 
         Raises:
-            LookupError: it was never started.
+            LookupError: it was never started, or ended.
         """
-        if self._child is None:
-            raise LookupError(f"{self.name} was not started")
-        return self._child.pid
+        if self._child is None or not self.running:
+            raise LookupError(f"{self.name} does not run")
+        if not self._nested:
+            return self._child.pid
+        parent = self._child.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        if not children:
+            raise LookupError(f"{self.name} does not run yet")
+        return int(children[0])
 
     def start(self) -> None:
         """Start it; returns at once. Its output is appended to :attr:`log`."""
@@ -68,8 +91,9 @@ class Process:
         if self._child is None:
             return
         if self.running:
-            self.thaw()
-            self._child.terminate()
+            with suppress(LookupError):
+                self.thaw()
+                self._signal(signal.SIGTERM)
             try:
                 self._child.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
@@ -79,16 +103,21 @@ class Process:
     def crash(self) -> None:
         """End it at once, as a failing machine would (SIGKILL)."""
         if self._child is not None:
+            with suppress(LookupError):
+                self._signal(signal.SIGKILL)
             self._child.kill()
             self._reap()
 
     def freeze(self) -> None:
         """Stop it in its tracks (SIGSTOP): connections stay open and nothing answers."""
-        os.kill(self.pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let a frozen program go on (SIGCONT)."""
-        os.kill(self.pid, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
+        if self._nested and self._child is not None:
+            # The entering command stops when its child does, and must be told too.
+            self._child.send_signal(signal.SIGCONT)
 
     def log_tail(self, lines: int = 15) -> str:
         if not self.log.exists():
@@ -109,6 +138,9 @@ class Process:
                 raise StartError(f"{self.name} is not ready after {seconds} s:\n{self.log_tail()}")
             time.sleep(0.05)
 
+    def _signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
     def _reap(self) -> None:
         assert self._child is not None
         self._child.wait()
@@ -116,8 +148,8 @@ class Process:
             self._child.stdin.close()
 
 
-def free_ports(count: int, address: str = "127.0.0.1") -> list[int]:
-    """Ports of `address` that nothing listens on.
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that nothing listens on, all different.
 
     Taken from below the range of outgoing connections (a client that keeps
     trying a dead port inside that range meets itself) and of node ports.
@@ -126,10 +158,10 @@ def free_ports(count: int, address: str = "127.0.0.1") -> list[int]:
     for port in random.SystemRandom().sample(range(20_000, 30_000), 500):
         with socket.socket() as probe:
             try:
-                probe.bind((address, port))
+                probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
         found.append(port)
         if len(found) == count:
             return found
-    raise StartError(f"{address} has no {count} free ports between 20000 and 30000")
+    raise StartError(f"no {count} ports between 20000 and 30000 are free")
