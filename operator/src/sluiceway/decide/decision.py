@@ -41,7 +41,8 @@ class Step:
     """One step of the chain that led to the number."""
 
     name: str
-    """demand, recommendation, schedules, stabilization, behavior, limits or drain."""
+    """demand, recommendation, tolerance, schedules, stabilization, behavior, limits or
+    drain; unknown or pause where one of these stands in for the recommendation."""
     replicas: int | None
     """The number after this step; None while none can be told."""
     sentence: str
@@ -65,7 +66,9 @@ class Decision:
     """Incarnations whose drain lease is to be held (set or renewed) now. Whoever
     drains and is not named here is recalled."""
     remove: tuple[str, ...] = ()
-    """Worker names that may go now, exactly ``current - replicas`` many."""
+    """Worker names that may go now: ``current - replicas`` many, less those that do not
+    exist (``Observation.missing``). Empty where the workers do not report: then nobody
+    here can tell which of them is free, and Kubernetes chooses."""
     reason: Reason
     sentence: str
     steps: tuple[Step, ...] = ()

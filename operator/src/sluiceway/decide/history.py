@@ -6,16 +6,86 @@ learned from; decide calls it, so callers only carry the value.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+
+from sluiceway.decide.demand import Demand
+from sluiceway.decide.estimate import Learned
+from sluiceway.decide.hpa import Rules, Timed, store_event
+from sluiceway.decide.observation import Observation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A change of the number of workers that was asked for and not seen yet."""
+
+    at: float
+    before: int
+    after: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class History:
     """A fleet's past, as far as decisions need it. The empty one is a fresh start."""
 
-    recommendations: tuple[tuple[float, int], ...] = ()
-    """(Unix seconds, replicas) as the HPA keeps them, within the longest window."""
-    scale_ups: tuple[tuple[float, int], ...] = ()
-    """(Unix seconds, how many more)."""
-    scale_downs: tuple[tuple[float, int], ...] = ()
+    recommendations: tuple[Timed, ...] = ()
+    """(Unix seconds, replicas) of the longest window, as far as they can still matter."""
+    scale_ups: tuple[Timed, ...] = ()
+    """(Unix seconds, how many more), as the HPA stores them."""
+    scale_downs: tuple[Timed, ...] = ()
     """(Unix seconds, how many fewer)."""
+    asked: Asked | None = None
+    """The last decision's change, until an observation shows it: only a change that
+    happened is an event, and a change by somebody else is none."""
+    raised_at: float | None = None
+    """When more workers were asked for last, Unix seconds."""
+    draining: tuple[str, ...] = ()
+    """The incarnations that the last decision held a lease for."""
+    idle_since: float | None = None
+    """Since when the fleet is known to have nothing to do; None while it has, or while
+    that is unknown."""
+    unknown_readings: int = 0
+    """Readings in a row, up to this one, whose demand was unknown."""
+    learned: Learned = field(default_factory=Learned)
+
+    def observed(
+        self,
+        observation: Observation,
+        demand: Demand,
+        now: float,
+        *,
+        window_s: float,
+        up: Rules,
+        down: Rules,
+    ) -> History:
+        """This history and what ``observation`` adds, before anything is decided on it.
+
+        ``window_s`` is over how many seconds the arrival rate is averaged.
+        """
+        idle_since = self.idle_since
+        if not demand.idle:
+            idle_since = None
+        elif idle_since is None or self.learned.finished_since(observation):
+            idle_since = now
+        return replace(
+            self._confirmed(observation.replicas, up, down),
+            idle_since=idle_since,
+            unknown_readings=0 if demand.unknown is None else self.unknown_readings + 1,
+            learned=self.learned.learn(observation, demand, window_s),
+        )
+
+    def _confirmed(self, replicas: int, up: Rules, down: Rules) -> History:
+        """Store the change asked for as an event once ``replicas`` shows it."""
+        asked = self.asked
+        if asked is None or replicas == asked.before:
+            return self
+        if replicas != asked.after:
+            return replace(self, asked=None)
+        change = abs(asked.after - asked.before)
+        if not up.policies and not down.policies:
+            # Nobody will look at it.
+            return replace(self, asked=None, scale_ups=(), scale_downs=())
+        if asked.after > asked.before:
+            events = store_event(self.scale_ups, asked.at, change, up, down)
+            return replace(self, asked=None, scale_ups=events)
+        events = store_event(self.scale_downs, asked.at, change, down, up)
+        return replace(self, asked=None, scale_downs=events)

@@ -94,6 +94,9 @@ class Observation:
     """Reserved + active of this fleet; None where no worker says and it cannot be known."""
     workers_report: bool = True
     """Whether this fleet's workers are expected to send heartbeats (agent present)."""
+    missing: int = 0
+    """Of ``replicas``, how many do not exist: not created yet, or waiting to be started
+    again. They may go before any other, there is nothing to finish. 0 where not counted."""
     rolling_out: bool = False
     """More than one generation of workers exists: no scale-down now."""
 

@@ -1,0 +1,230 @@
+"""The rule: how many workers demand alone asks for, before windows and limits.
+
+For a wait target T, with run time S, arrival rate λ, cold start D, waiting messages
+W of which the oldest has waited w, and c slots per worker:
+
+    going on   = max(λ·S, in flight · S / (T − w))          slots for what comes and runs
+    clearing   = W·S / time left                            slots for what waits
+    workers    = ceil((going on + clearing) / c)
+
+«Time left» is T − w for slots that are there, less the rest of their start for those
+on their way, and less D for new ones: work goes to the first kind as far as it fits,
+then to the second, then to the third. Time left is never below S, since a task
+cannot be done faster, nor below a tenth of T, so that messages that are late already
+are cleared fast but a thousand short ones do not ask for a thousand workers.
+
+More waiting never asks for fewer workers. docs/explanation/how-many-workers.md works
+the rule out on an example.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from sluiceway.api.scaling import Scaling, Target
+from sluiceway.decide import sentences
+from sluiceway.decide.decision import Reason
+from sluiceway.decide.demand import Demand
+from sluiceway.decide.history import History
+
+DEFAULT_MAX_WAIT_S = 30.0
+
+URGENT_SHARE = 0.1
+"""Messages that are late are cleared within this share of the wait target."""
+
+FIRST_WORKERS = 4
+"""How many workers may start on a backlog of which nothing is known, as many as the
+HPA's default policy adds at once; twice as many each time these have come."""
+
+SHORTEST_RATE_WINDOW_S = 60.0
+RATE_WINDOW_TIMES = 4.0
+"""The arrival rate is averaged over four times the wait target, and over four times the
+run time where that is longer. What changes faster shows in the waiting messages, which
+are counted and not averaged; and ten tasks of an hour that came in one minute must not
+look as if ten more came in each minute of that hour."""
+
+RULE_OF_THREE = 3.0
+"""No arrival for t seconds: with 95 % confidence fewer than 3/t arrive per second."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recommendation:
+    """What demand asks for. ``replicas`` is ``ceil(amount / per_replica)`` and the rest
+    of the rule that a ratio cannot say: at least one worker where there is work."""
+
+    replicas: int
+    amount: float
+    """Slots, or for a backlog target messages."""
+    per_replica: float
+    """As many as that one worker is meant for."""
+    reason: Reason
+    because: str
+    """Why, to follow «12 workers: »."""
+    again_at: float | None = None
+    """When it may ask for more without any change in demand, Unix seconds."""
+
+
+def max_wait_s(target: Target) -> float | None:
+    """The wait target in seconds; None where the fleet aims at a backlog instead."""
+    if target.max_wait is not None:
+        return target.max_wait
+    return DEFAULT_MAX_WAIT_S if target.backlog_per_replica is None else None
+
+
+def rate_window_s(target: Target, run_s: float | None) -> float:
+    """Over how many seconds the arrival rate is averaged."""
+    longest = max(max_wait_s(target) or 0.0, run_s or 0.0)
+    return max(SHORTEST_RATE_WINDOW_S, RATE_WINDOW_TIMES * longest)
+
+
+def recommend(
+    scaling: Scaling, demand: Demand, history: History, *, current: int, slots: int, now: float
+) -> Recommendation:
+    """How many workers ``demand`` asks for, going by what ``history`` has learned.
+
+    ``current`` is the number asked for at the moment, ``slots`` what one worker has.
+    """
+    target = scaling.target
+    wait = max_wait_s(target)
+    if wait is None:
+        per_replica = float(target.backlog_per_replica or 1)
+        return _finish(
+            demand,
+            amount=float(demand.backlog),
+            per_replica=per_replica,
+            current=current,
+            reason=Reason.MEETING_TARGET,
+            because=sentences.backlog_target(demand, per_replica),
+        )
+    run_s = history.learned.all_runs.mean_s
+    if run_s is None:
+        return _unknown_run_times(demand, history, current=current, slots=slots, now=now)
+    steady = _steady_rate(demand, history, rate_window_s(target, run_s), now) * run_s
+    amount = _slots_needed(
+        demand, history, wait, run_s, steady, current=current, slots=slots, now=now
+    )
+    return _finish(
+        demand,
+        amount=_without_guesses(amount, demand, slots * current),
+        per_replica=float(slots),
+        current=current,
+        reason=Reason.MEETING_TARGET,
+        because=sentences.wait_target(
+            demand,
+            run_s=run_s,
+            rate_per_s=steady / run_s if run_s > 0 and steady >= amount / 10 else None,
+            max_wait_s=wait,
+            slots=slots,
+        ),
+    )
+
+
+def _slots_needed(
+    demand: Demand,
+    history: History,
+    wait_s: float,
+    run_s: float,
+    steady: float,
+    *,
+    current: int,
+    slots: int,
+    now: float,
+) -> float:
+    shortest = max(run_s, URGENT_SHARE * wait_s)
+
+    def time_left(start_s: float) -> float:
+        return max(wait_s - demand.oldest_wait_s - start_s, shortest)
+
+    cold_start = history.learned.cold_start_or_prior_s
+    since_raised = math.inf if history.raised_at is None else now - history.raised_at
+    going_on = max(steady, (demand.in_flight or 0) * run_s / time_left(0.0))
+    groups = (
+        (max(0.0, demand.present_slots - going_on), time_left(0.0)),
+        (
+            float(slots * max(0, current - demand.present - demand.silent)),
+            time_left(max(0.0, cold_start - since_raised)),
+        ),
+        (math.inf, time_left(cold_start)),
+    )
+    work_s = demand.waiting * run_s
+    clearing = 0.0
+    for available, seconds in groups:
+        used = min(available, work_s / seconds)
+        clearing += used
+        work_s -= used * seconds
+    return going_on + clearing
+
+
+def _steady_rate(demand: Demand, history: History, window_s: float, now: float) -> float:
+    """Arrivals per second, without those that still wait: these are counted as waiting."""
+    rate = max(0.0, (history.learned.rate_per_s or 0.0) - demand.waiting / window_s)
+    if history.idle_since is not None and now > history.idle_since:
+        rate = min(rate, RULE_OF_THREE / (now - history.idle_since))
+    return rate
+
+
+def _unknown_run_times(
+    demand: Demand, history: History, *, current: int, slots: int, now: float
+) -> Recommendation:
+    """One slot for each task, for a few workers first: they will soon tell run times.
+
+    Where workers report nothing, this is the rule for good; it then doubles after each
+    cold start for as long as the backlog asks for it.
+    """
+    asked = math.ceil(demand.backlog / slots)
+    settled_at = (history.raised_at or 0.0) + history.learned.cold_start_or_prior_s
+    # in_flight is None where nobody reports, and then nobody is seen to arrive either.
+    arrived = demand.in_flight is None or demand.present >= current
+    settled = arrived and now >= settled_at
+    most = max(FIRST_WORKERS, 2 * current if settled else current)
+    capped = asked > most
+    return _finish(
+        demand,
+        amount=_without_guesses(float(min(demand.backlog, slots * most)), demand, slots * current),
+        per_replica=float(slots),
+        current=current,
+        reason=Reason.WORK_WAITING,
+        because=sentences.unknown_run_times(demand, slots, most if capped else None),
+        again_at=settled_at if capped and now < settled_at else None,
+    )
+
+
+def _without_guesses(amount: float, demand: Demand, present_slots: int) -> float:
+    """Where nothing waits, what runs has its slots already, what a worker has reserved
+    no other can take, and a rate of arrivals alone starts nobody."""
+    return amount if demand.waiting > 0 else min(amount, float(present_slots))
+
+
+def _finish(
+    demand: Demand,
+    *,
+    amount: float,
+    per_replica: float,
+    current: int,
+    reason: Reason,
+    because: str,
+    again_at: float | None = None,
+) -> Recommendation:
+    # A sum of floats that should be 3 may be 3.0000000000000004: that is no fourth worker.
+    replicas = math.ceil(round(amount / per_replica, 9))
+    busy = demand.in_flight_bound != 0 or demand.held > 0
+    if demand.waiting > 0 or (busy and current > 0):
+        replicas = max(1, replicas)
+    if demand.waiting == 0:
+        if demand.in_flight_bound != 0:
+            reason, because = Reason.WORK_IN_FLIGHT, sentences.in_flight(demand)
+        elif demand.held > 0:
+            reason, because = Reason.WORK_SCHEDULED, sentences.held(demand)
+        elif replicas == 0:
+            reason, because = Reason.IDLE, sentences.nothing_to_do(demand)
+    elif demand.waiting == demand.due_soon:
+        reason, because = Reason.WORK_SCHEDULED, sentences.due_soon(demand)
+    return Recommendation(
+        replicas=replicas,
+        amount=amount,
+        per_replica=per_replica,
+        reason=reason,
+        because=because,
+        again_at=again_at,
+    )
