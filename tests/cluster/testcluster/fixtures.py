@@ -1,13 +1,16 @@
 """The cluster as pytest fixtures; ``tests/conftest.py`` loads this module as a plugin.
 
-Tests that use one carry a marker of the same name, so that a run can leave them
-out: ``pytest -m "not control_plane"`` needs no Kubernetes and builds none.
+``control_plane`` is a Kubernetes without nodes: seconds, no root. ``cluster`` has
+nodes that run pods; ``--cluster`` says who provides it. Tests that use one carry
+a marker of the same name, so that a run can leave them out:
+``pytest -m "not control_plane and not cluster"`` needs no Kubernetes.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -15,8 +18,13 @@ import pytest
 from testcluster.build import ensure_built
 from testcluster.control_plane import ControlPlane
 from testcluster.kubectl import Kubectl
+from testcluster.local import ClusterNeedsError, check_needs
+from testcluster.provider import Cluster, Provider, provide
 
-MARKERS = {"control_plane": "needs a Kubernetes control plane, which is built on first use"}
+MARKERS = {
+    "control_plane": "needs a Kubernetes control plane, which is built on first use",
+    "cluster": "needs a Kubernetes with nodes (--cluster says whose)",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +33,14 @@ class Namespace:
 
     name: str
     kubectl: Kubectl
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--cluster",
+        choices=[provider.value for provider in Provider],
+        help="who provides nodes (without it: local, and a skip where that cannot run)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,10 +75,36 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 
 @pytest.fixture
 def namespace(control_plane: ControlPlane) -> Iterator[Namespace]:
-    """A namespace that no other test uses."""
+    """A namespace of the control plane that no other test uses."""
+    with _fresh_namespace(control_plane.kubectl) as fresh:
+        yield fresh
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A cluster with the node pools `light` and `high-cpu`, shared by the session's tests."""
+    chosen = request.config.option.cluster
+    if chosen is None:
+        try:
+            check_needs()
+        except ClusterNeedsError as reason:
+            pytest.skip(f"no cluster with nodes: {reason}")
+    with provide(Provider(chosen or Provider.LOCAL)) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster_namespace(cluster: Cluster) -> Iterator[Namespace]:
+    """A namespace of the cluster with nodes that no other test uses."""
+    with _fresh_namespace(cluster.kubectl) as fresh:
+        yield fresh
+
+
+@contextmanager
+def _fresh_namespace(kubectl: Kubectl) -> Iterator[Namespace]:
     name = f"test-{secrets.token_hex(4)}"
-    control_plane.kubectl.run("create", "namespace", name)
+    kubectl.run("create", "namespace", name)
     try:
-        yield Namespace(name=name, kubectl=control_plane.kubectl.within(name))
+        yield Namespace(name=name, kubectl=kubectl.within(name))
     finally:
-        control_plane.kubectl.run("delete", "namespace", name, "--wait=false")
+        kubectl.run("delete", "namespace", name, "--wait=false")
