@@ -49,7 +49,8 @@ class Broker(Model):
         default=None,
         description=(
             "Address of the broker: redis://, rediss:// (TLS) or sentinel://, with the "
-            "database's number as path. An address with a password belongs in a Secret "
+            "database's number as path. With sentinel:// the name under which the Sentinels know "
+            "the server follows as ?master_name=. An address with a password belongs in a Secret "
             "(urlFrom.secretKeyRef). Give url or urlFrom, not both. With neither, local mode "
             "starts an embedded server of its own; in a cluster the fleet is held where it is "
             "and its status says what is missing."
@@ -59,14 +60,6 @@ class Broker(Model):
     url_from: UrlFrom | None = Field(
         default=None,
         description="Read the address from a Secret, a ConfigMap or the worker's environment.",
-    )
-    sentinel_master: Text | None = Field(
-        default=None,
-        description=(
-            "With sentinel:// only: the name under which the Sentinels know the master. The "
-            "same as `master_name` in the application's broker_transport_options."
-        ),
-        examples=["mymaster"],
     )
     key_prefix: Annotated[str, StringConstraints(max_length=128)] = Field(
         default="",

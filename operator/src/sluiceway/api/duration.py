@@ -22,7 +22,7 @@ PATTERN = r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,6}ms)?$"
 _FORM = re.compile(PATTERN)
 _UNITS = (("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
 
-_MEND = "write whole numbers with the units h, m, s, ms in this order, such as 30s, 1h30m or 500ms"
+_MEND = "write whole numbers with the units h, m, s, ms in this order, such as 500ms, 30s or 1h30m"
 
 
 def is_duration(text: Any) -> bool:

@@ -20,6 +20,8 @@ class Why(StrEnum):
     REQUIRED = "Required value"
     FORBIDDEN = "Forbidden"
     UNKNOWN = "Unknown field"
+    ADVICE = "Warning"
+    """Allowed, and probably not meant."""
 
 
 # Up to the last "@": a password with an unescaped "/" or "@" must not show its tail.

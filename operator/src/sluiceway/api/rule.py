@@ -105,16 +105,16 @@ def _look_up(node: Any, dotted: str) -> Any:
 
 
 def _message_expression(sentence: str) -> str:
-    """``a ({b}) c`` as the CEL expression ``'a (' + string(self.b) + ') c'``."""
-    pieces: list[str] = []
-    end = 0
-    for quoted in _QUOTED.finditer(sentence):
-        pieces += [cel_string(f"{sentence[end : quoted.start()]} ("), f"string(self.{quoted[1]})"]
-        end = quoted.end() - 1  # the closing bracket begins the next text
-    return " + ".join([*pieces, cel_string(sentence[end:])])
+    """``a ({b}) c`` as the CEL expression ``'a (%s) c'.format([self.b])``.
+
+    Not ``'a (' + string(self.b) + ') c'``: an API server cannot bound the length of
+    ``string()`` and refuses the whole CRD for its cost.
+    """
+    text = _QUOTED.sub(" (%s)", sentence)
+    members = ", ".join(f"self.{name}" for name in _QUOTED.findall(sentence))
+    return f"{_cel_string(text)}.format([{members}])"
 
 
-def cel_string(text: str) -> str:
-    """``text`` as a CEL string literal."""
+def _cel_string(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"

@@ -18,9 +18,10 @@ from sluiceway.api.rule import Rule
 Node = Mapping[str, Any]
 
 _DURATION = f"'{duration.PATTERN}'"
-_SCHEME = r"^(redis|rediss|sentinel)://"
+_SCHEME = r"^(redis|rediss|sentinel|redis[+]socket)://"
 _CLUSTER = r"^[A-Za-z+-]*[Cc]luster[A-Za-z+-]*://"
-_PLACE = r"^[a-z]+://[^/?# ]+(/[0-9]{0,5})?([?][^# ]*)?$"
+_SERVER = r"^rediss?://"
+_PLACE = r"^rediss?://[^/?#; ]*(/[0-9]{0,5}/?)?([?][^# ]*)?$"
 _QUEUE = r"^[^,\x00-\x20]([^,\x00-\x1f]*[^,\x00-\x20])?$"
 _CRON = r"^[^ ]+ [^ ]+ [^ ]+ [^ ]+ [^ ]+$"
 
@@ -40,10 +41,10 @@ def _one_of(node: Node, *names: str) -> bool:
 
 
 def _delivered_once(spec: Node) -> bool:
-    longest = spec["worker"]["longestTask"]
     timeout = spec["broker"].get("visibilityTimeout")
-    if timeout is None:
+    if "worker" not in spec or timeout is None:
         return True
+    longest = spec["worker"]["longestTask"]
     return duration.parse_duration(longest) < duration.parse_duration(timeout)
 
 
@@ -69,7 +70,7 @@ TASKQUEUE_RULES: tuple[Rule, ...] = (
         reads=("worker.longestTask", "broker.visibilityTimeout"),
         # Malformed durations have a sentence of their own; here they would be an error.
         cel=(
-            "!has(self.broker.visibilityTimeout)"
+            "!has(self.worker) || !has(self.broker.visibilityTimeout)"
             f" || !self.broker.visibilityTimeout.matches({_DURATION})"
             f" || !self.worker.longestTask.matches({_DURATION})"
             " || duration(self.worker.longestTask) < duration(self.broker.visibilityTimeout)"
@@ -155,40 +156,23 @@ TASKQUEUE_RULES: tuple[Rule, ...] = (
     Rule(
         name="the address has a host and the number of a database",
         at="spec.broker.url",
-        cel=f"!self.matches({_cel(_SCHEME)}) || self.matches({_cel(_PLACE)})",
-        holds=lambda url: not _found(_SCHEME, url) or _found(_PLACE, url),
+        cel=f"!self.matches({_cel(_SERVER)}) || self.matches({_cel(_PLACE)})",
+        holds=lambda url: not _found(_SERVER, url) or _found(_PLACE, url),
         sentence=(
-            "is not an address of the form redis://HOST:PORT/NUMBER: write the database as a "
+            "is not one address of the form redis://HOST:PORT/NUMBER: write the database as a "
             "number, and special characters of a password percent-encoded"
         ),
     ),
     Rule(
         name="a Sentinel address has a master's name",
-        at="spec.broker",
-        field="sentinelMaster",
-        reads=("url", "sentinelMaster"),
-        cel=("!has(self.url) || !self.url.startsWith('sentinel://') || has(self.sentinelMaster)"),
-        holds=lambda broker: (
-            not broker.get("url", "").startswith("sentinel://") or "sentinelMaster" in broker
-        ),
+        at="spec.broker.url",
+        cel="!self.startsWith('sentinel://') || self.matches('[?&]master_name=[^&]')",
+        holds=lambda url: not url.startswith("sentinel://") or _found("[?&]master_name=[^&]", url),
         sentence=(
-            "is required with sentinel://: write the name that the Sentinels use, as in the "
-            "application's master_name"
+            "needs the name under which the Sentinels know the server: append "
+            "?master_name=mymaster, as in master_name of the application's "
+            "broker_transport_options"
         ),
-        why=Why.REQUIRED,
-    ),
-    Rule(
-        name="a master's name needs Sentinels",
-        at="spec.broker",
-        field="sentinelMaster",
-        reads=("url", "sentinelMaster"),
-        cel=("!has(self.url) || self.url.startsWith('sentinel://') || !has(self.sentinelMaster)"),
-        holds=lambda broker: (
-            broker.get("url", "sentinel://").startswith("sentinel://")
-            or "sentinelMaster" not in broker
-        ),
-        sentence="is for sentinel:// only: remove it, or write the Sentinels' address in url",
-        why=Why.FORBIDDEN,
     ),
     Rule(
         name="the priority steps begin at 0",
@@ -209,11 +193,11 @@ TASKQUEUE_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="workers run an application",
-        at="spec.worker",
-        field="app",
-        reads=("app", "deploymentRef"),
-        cel="has(self.app) || has(self.deploymentRef)",
-        holds=lambda worker: "app" in worker or "deploymentRef" in worker,
+        at="spec",
+        field="worker.app",
+        reads=("worker.app", "worker.deploymentRef"),
+        cel="has(self.worker) && (has(self.worker.app) || has(self.worker.deploymentRef))",
+        holds=lambda spec: any(name in spec.get("worker", ()) for name in ("app", "deploymentRef")),
         sentence=(
             "write the Celery application as for celery -A, such as app: shop.tasks, or "
             "deploymentRef to scale a Deployment that exists already"
@@ -224,9 +208,9 @@ TASKQUEUE_RULES: tuple[Rule, ...] = (
         name="in a cluster workers have an image",
         at="spec.worker",
         field="image",
-        reads=("image", "like", "deploymentRef"),
-        cel="has(self.image) || has(self.like) || has(self.deploymentRef)",
-        holds=lambda worker: any(name in worker for name in ("image", "like", "deploymentRef")),
+        reads=("app", "image", "like"),
+        cel="!has(self.app) || has(self.image) || has(self.like)",
+        holds=lambda worker: "app" not in worker or "image" in worker or "like" in worker,
         sentence=(
             "workers in a cluster need an image: write image, or like: {name: web} to take it "
             "from the Deployment of that name"
@@ -337,7 +321,7 @@ TASKQUEUE_RULES: tuple[Rule, ...] = (
             or "replicas" in fallback
         ),
         sentence=(
-            "is required with behavior ({behavior}): write how many workers to hold while the "
+            "behavior ({behavior}) needs a number: write how many workers to hold while the "
             "broker cannot be read"
         ),
         why=Why.REQUIRED,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Discriminator, Field, Tag, WithJsonSchema
 
 from sluiceway.api.duration import Duration, PositiveDuration
 from sluiceway.api.model import Model, Text
@@ -195,19 +195,19 @@ class Paused(Model):
     )
 
 
-PAUSED_MEND = "write true, false, or {replicas: 5} to hold the fleet at 5 workers"
-
-
-def _bool_or_replicas(value: Any) -> Any:
-    """One sentence in place of one for each branch of the union."""
-    if not isinstance(value, (bool, dict, Paused)):
-        raise ValueError(f"paused is neither a yes or no nor a number to hold: {PAUSED_MEND}")
-    return value
+def _branch(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return "<bool>"
+    return "<object>" if isinstance(value, (dict, Paused)) else None
 
 
 PausedField = Annotated[
-    bool | Paused,
-    BeforeValidator(_bool_or_replicas),
+    Annotated[bool, Tag("<bool>")] | Annotated[Paused, Tag("<object>")],
+    Discriminator(
+        _branch,
+        custom_error_type="paused",
+        custom_error_message="write true, false, or {replicas: 5} to hold the fleet at 5 workers",
+    ),
     # A boolean or an object has no type in a structural schema: "type" takes one name,
     # and must not stand below anyOf. So the field is left open there, and read by our
     # own code in the operator and in local mode alike.

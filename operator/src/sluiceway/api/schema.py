@@ -24,13 +24,15 @@ from sluiceway.api.workerclass import WorkerClassSpec
 
 Schema = dict[str, Any]
 
+_NAME = {"type": "string", "description": "Name of the object. Example: `exports`."}
 _META = {
     "apiVersion": {
         "type": "string",
         "description": "The version of this object's schema: sluiceway.dev/v1alpha1.",
     },
     "kind": {"type": "string", "description": "The kind of this object."},
-    "metadata": {"type": "object"},
+    # Only so much of metadata may be told here; a rule speaks of the name.
+    "metadata": {"type": "object", "properties": {"name": _NAME}},
 }
 _KEPT = (
     "type", "format", "description", "default", "enum", "minimum", "maximum", "minLength",
@@ -136,30 +138,21 @@ def _resolved(raw: Schema, defs: Mapping[str, Schema]) -> Schema:
 def _set_default(node: Schema, *, is_duration: bool) -> None:
     """Write the default in its outside form, or drop it where it says «nothing given».
 
-    An object gets the default ``{}`` where only that lets its members' defaults in.
+    An object's default is written out in full: an API server checks it against the
+    rules before it fills in the members' own.
     """
-    default = node.pop("default", None)
+    default = _without_nothing(node.pop("default", None))
     if is_duration and default is not None:
         node["default"] = format_duration(default)
-    elif "properties" in node and default is not None:
-        default = _trimmed(default, node)
-        if default or any("default" in member for member in node["properties"].values()):
-            node["default"] = default
     elif default not in _NOTHING:
         node["default"] = default
 
 
-def _trimmed(value: Any, node: Schema) -> Any:
-    """An object's default without what its members' own defaults say anyway."""
-    if "properties" not in node or not isinstance(value, dict):
+def _without_nothing(value: Any) -> Any:
+    if not isinstance(value, dict):
         return value
-    members = node["properties"]
-    trimmed = {key: _trimmed(item, members[key]) for key, item in value.items()}
-    return {
-        key: item
-        for key, item in trimmed.items()
-        if item not in _NOTHING and item != members[key].get("default")
-    }
+    members = {key: _without_nothing(item) for key, item in value.items()}
+    return {key: item for key, item in members.items() if item not in _NOTHING}
 
 
 def _shown(example: Any) -> str:

@@ -81,7 +81,10 @@ class TaskQueueSpec(Model):
         description="The Redis that carries the queues, as the application is configured for it.",
     )
     worker: Worker = Field(
-        default=Worker(), description="What runs in the workers, and how long a task may run."
+        default=Worker(),
+        description="What runs in the workers, and how long a task may run.",
+        # Outside there is no default: a worker without an application is no worker.
+        json_schema_extra={"default": None},
     )
     scaling: Scaling = Field(
         default=Scaling(), description="How many workers, to what end, and how fast that changes."
