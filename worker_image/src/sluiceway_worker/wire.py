@@ -18,7 +18,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PROTOCOL = 1
 
@@ -39,6 +42,16 @@ under ``""``, so that its size is bounded whatever the application does."""
 
 STAMP_HEADER = "sluiceway_published"
 """Message header with the time of publishing, Unix seconds (float)."""
+
+# What whoever starts a worker tells it, as environment variables.
+ENV_FLEET = "SLUICEWAY_FLEET"
+"""``namespace/name`` of its TaskQueue."""
+ENV_NAME = "SLUICEWAY_NAME"
+"""The worker's own name, the pod's or the local process'; the host name by default."""
+ENV_STARTED_AT = "SLUICEWAY_STARTED_AT"
+"""When the worker was wished for, Unix seconds: its cold start counts from there."""
+ENV_ACKS = "SLUICEWAY_ACKS"
+"""``late``, ``early`` or ``app``: who decides on acknowledgement."""
 
 # What a worker says of itself (Heartbeat.state).
 CONSUMING = "consuming"
@@ -71,11 +84,43 @@ def drain_key(prefix: str, incarnation: str) -> str:
 def queue_keys(
     prefix: str,
     queue: str,
-    steps: "tuple[int, ...]" = PRIORITY_STEPS,
+    steps: tuple[int, ...] = PRIORITY_STEPS,
     sep: str = PRIORITY_SEP,
-) -> List[str]:
+) -> list[str]:
     """The list keys of one queue, the most urgent (step 0) first, as kombu names them."""
     return [f"{prefix}{queue}" if step == 0 else f"{prefix}{queue}{sep}{step}" for step in steps]
+
+
+GIVE_BACK = """
+local taken = redis.call('ZSCORE', KEYS[2], ARGV[1])
+if not taken or math.abs(tonumber(taken) - tonumber(ARGV[2])) > 0.5 then return 0 end
+local held = redis.call('HGET', KEYS[1], ARGV[1])
+if not held then return 0 end
+local body, tail = ARGV[4], ARGV[3]
+if body == '' then
+  if held:sub(1, 1) ~= '[' or held:sub(-#tail) ~= tail then return -1 end
+  body = held:sub(2, -#tail - 1)
+end
+redis.call('RPUSH', KEYS[3], body)
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+return 1
+"""
+"""Move one held message back to the head of the list that it was taken from.
+
+KEYS: ``unacked``, ``unacked_index``, the source list. ARGV: delivery tag; when it
+was taken (kombu's score, Unix seconds); the end of the ``unacked`` value after
+the message, ``, "<exchange>", "<routing key>"]``; the message itself or ``''``.
+
+The message is cut out of the ``unacked`` value byte for byte, never decoded: a
+trip through Lua's cjson would change ``[]`` to ``{}`` and round floats. A tag has
+one owner, and it survives redelivery: where the score says that somebody else
+took the message since (the visibility timeout passed), it is left alone, so the
+script may be repeated when its answer was lost.
+
+Returns 1: moved; 0: not ours any more; -1: a value of unknown form, call again
+with the message in ARGV[4].
+"""
 
 
 @dataclass(frozen=True)
@@ -100,7 +145,7 @@ class Heartbeat:
     """Pod name, or the local worker's name: what the fleet calls this worker."""
     fleet: str
     """``namespace/name`` of the TaskQueue, or ``""`` where nobody said."""
-    queues: List[str]
+    queues: list[str]
     state: str
     slots: int
     """How many tasks can run at once (the pool's concurrency)."""
@@ -110,22 +155,22 @@ class Heartbeat:
     """Taken from the broker, not started, and not scheduled for later."""
     scheduled: int = 0
     """Taken and held for a future ETA."""
-    earliest_eta: Optional[float] = None
+    earliest_eta: float | None = None
     """The earliest of those ETAs, Unix seconds as the message says."""
-    running_for_s: Optional[float] = None
+    running_for_s: float | None = None
     """How long the oldest running task has been running; None when none runs."""
     processed: int = 0
     """Runs that ended, however they ended."""
     failed: int = 0
     retried: int = 0
-    tasks: Dict[str, TaskTimes] = field(default_factory=dict)
+    tasks: dict[str, TaskTimes] = field(default_factory=dict)
     waits: int = 0
     """Starts whose waiting time is known (stamped messages)."""
     wait_sum_s: float = 0.0
     """Sum of start - max(stamp, eta) over those, each clamped at 0."""
     up_s: float = 0.0
     """Seconds since this incarnation was ready to consume for the first time."""
-    started_in_s: Optional[float] = None
+    started_in_s: float | None = None
     """Cold start: seconds from the process' start until it consumed."""
     visibility_timeout_s: float = 3600.0
     acks: str = "mixed"
@@ -146,7 +191,7 @@ class Heartbeat:
         return json.dumps(body, separators=(",", ":"), sort_keys=True)
 
     @classmethod
-    def from_json(cls, raw: "str | bytes") -> "Heartbeat":
+    def from_json(cls, raw: str | bytes) -> Heartbeat:
         """Read a payload, ignoring fields that a newer worker added.
 
         Raises:

@@ -1,0 +1,204 @@
+"""The agent of one worker process: puts the parts together and hangs them into Celery.
+
+Data flow: Celery's pool → ``runs`` → ``ledger`` ┐
+           kombu's channel → ``intake``          ├→ heartbeat → ``pulse`` → Redis
+           orders (lease, signal) → ``drain``    ┘                 │
+                     ↑────────────── drain lease ──────────────────┘
+"""
+
+from __future__ import annotations
+
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any
+
+from celery import bootsteps, signals
+from celery.utils.log import get_logger
+from celery.worker import state
+
+from sluiceway_worker import leaving, publish, safe_settings, unstarted, wire
+from sluiceway_worker.drain import Drain, turn
+from sluiceway_worker.fail_open import FailOpen
+from sluiceway_worker.identity import Identity
+from sluiceway_worker.ledger import Ledger
+from sluiceway_worker.orders import Orders
+from sluiceway_worker.pulse import Broker, Pulse
+from sluiceway_worker.runs import Runs
+
+if TYPE_CHECKING:
+    from celery.worker.request import Request
+
+logger = get_logger(__name__)
+
+_GREEN_TURN_S = 0.1
+"""Where there is no event loop, the pulse's greenlet does the drain's turns itself."""
+
+
+def install(app: Any) -> None:
+    """Add the agent to the worker that ``app`` will start in this process."""
+    publish.connect()
+    app.steps["consumer"].add(AgentStep)
+
+
+class AgentStep(bootsteps.StartStopStep):
+    """Celery's side of the agent: created once, started anew for each connection."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **kwargs: Any) -> None:
+        super().__init__(consumer, **kwargs)
+        self._agent = Agent(consumer)
+
+    def start(self, consumer: Any) -> None:
+        self._agent.guard(self._agent.connected, otherwise=None)
+
+    def register_with_event_loop(self, consumer: Any, hub: Any) -> None:
+        self._agent.guard(self._agent.looping, hub, otherwise=None)
+
+    def stop(self, consumer: Any) -> None:
+        self._agent.guard(self._agent.drain.detach, otherwise=None)
+
+    def shutdown(self, consumer: Any) -> None:
+        self._agent.guard(self._agent.gone, otherwise=None)
+
+
+class Agent:
+    """Everything of ours in one worker's parent process."""
+
+    def __init__(self, consumer: Any) -> None:
+        self.consumer = consumer
+        self.identity = Identity.from_environment()
+        self.guard = FailOpen(self._let_go)
+        self.ledger = Ledger()
+        self.orders = Orders()
+        self.pulse = Pulse(
+            self.identity.incarnation,
+            compose=self._compose,
+            on_lease=self._on_lease,
+            on_turn=self._on_turn,
+            on_error=self.guard.fail,
+        )
+        pool = consumer.pool
+        solo = type(pool).__module__ == "celery.concurrency.solo"
+        self.runs = Runs(
+            pool,
+            self.ledger,
+            self.guard,
+            changed=self.pulse.poke,
+            before_run=(lambda: self.drain.before_run()) if solo else _nothing,
+            clock_offset=lambda: self.pulse.clock_offset_s,
+        )
+        self.drain = Drain(self.orders, self.runs, changed=self.pulse.urge)
+        self._pass_on = consumer.on_task_request
+        consumer.on_task_request = self._admit
+        signals.task_received.connect(self._received, weak=False, dispatch_uid="sluiceway-agent")
+        self._ready_at: float | None = None
+        self._acks = ""
+        self._timer: Any = None
+
+    # The worker's life, on the consumer's thread.
+
+    def connected(self) -> None:
+        """There is a connection to the broker, nothing is consumed from it yet."""
+        consumer = self.consumer
+        if consumer.connection.transport.driver_type != "redis":
+            logger.warning("Sluiceway's agent knows Redis brokers only; it does nothing here")
+            return
+        intake = self.drain.attach(consumer)
+        if self._ready_at is None:
+            self._ready_at = time()
+            conf = consumer.app.conf
+            self._acks = safe_settings.describe(consumer.app.tasks, conf.task_acks_late)
+            leaving.drain_first(self._take_over)
+            logger.info("Sluiceway's agent is here: %s", self.identity.incarnation)
+        self.pulse.connect(Broker.of_channel(intake.channel))
+
+    def looping(self, hub: Any) -> None:
+        """The event loop is about to turn; not called for green pools, which have none."""
+        hub.on_tick.add(self._tick)
+        # Before the loop's first BRPOP, so that a drain outlives a lost connection.
+        hub.call_soon(self._tick)
+        if self._timer is not None:
+            self._timer.cancel()
+        # Older kombu cannot wake its loop from another thread.
+        self._timer = hub.call_repeatedly(1.0, turn)
+
+    def gone(self) -> None:
+        """The pool has ended and the last acknowledgement is sent."""
+        self.pulse.stop(say_goodbye=True)
+
+    def _tick(self) -> None:
+        self.guard(self.drain.tick, otherwise=None)
+
+    def _received(self, request: Request, **_: Any) -> None:
+        self.guard(self.drain.received, request, otherwise=None)
+
+    def _admit(self, request: Request) -> None:
+        """Celery's way into the pool (``on_task_request``)."""
+        if not self.guard(self.drain.refuse, request, otherwise=False):
+            self._pass_on(request)
+
+    def _take_over(self, exit_code: int) -> bool:
+        """In the signal handler: whether the worker is stopped by us, once it is drained."""
+        if self.guard.failed or self.orders.stopping or not self.drain.attached:
+            return False
+        self.orders.stop(exit_code)
+        self.pulse.urge()
+        return True
+
+    def _let_go(self) -> None:
+        self.drain.let_go()
+        self.pulse.stop(say_goodbye=False)
+
+    # On the pulse's thread.
+
+    def _on_lease(self, present: bool) -> None:
+        self.orders.lease(present, monotonic())
+        self._on_turn()
+
+    def _on_turn(self) -> float:
+        drain, hub = self.drain, self.consumer.hub
+        drain.refresh()
+        self.runs.forget_vanished(monotonic())
+        if hub is None:
+            self._tick()
+            return _GREEN_TURN_S if drain.closed and not drain.drained else wire.HEARTBEAT_EVERY_S
+        if drain.closed and not drain.drained:
+            hub.call_soon(turn)
+        return wire.HEARTBEAT_EVERY_S
+
+    def _compose(self, pulse: Pulse, broker: Broker) -> wire.Heartbeat:
+        consumer, identity, drain = self.consumer, self.identity, self.drain
+        counts = self.ledger.read(monotonic())
+        scheduled = list(drain.scheduled.values())
+        waiting = len(state.reserved_requests) - len(state.active_requests)
+        limit = getattr(consumer.controller, "max_concurrency", None)
+        return wire.Heartbeat(
+            incarnation=identity.incarnation,
+            name=identity.name,
+            fleet=identity.fleet,
+            queues=sorted(consumer.app.amqp.queues.consume_from),
+            state=drain.state,
+            slots=int(limit or consumer.pool.num_processes),
+            active=counts.active,
+            reserved=max(0, waiting) + unstarted.rate_limited(consumer),
+            scheduled=len(scheduled),
+            earliest_eta=min(scheduled) if scheduled else None,
+            running_for_s=counts.running_for_s,
+            processed=counts.processed,
+            failed=counts.failed,
+            retried=counts.retried,
+            tasks=counts.tasks,
+            waits=counts.waits,
+            wait_sum_s=counts.wait_sum_s,
+            up_s=time() - self._ready_at if self._ready_at else 0.0,
+            started_in_s=self._ready_at - identity.wished_at if self._ready_at else None,
+            visibility_timeout_s=broker.visibility_timeout_s,
+            acks=self._acks,
+            run_id=pulse.run_id,
+            db=broker.db,
+            prefix=broker.prefix,
+        )
+
+
+def _nothing() -> None:
+    """What a pool that runs its tasks elsewhere does before a run."""

@@ -1,0 +1,214 @@
+"""Draining: take nothing more, give back what has not started, finish what runs, say so.
+
+``refresh`` turns the orders (a lease in Redis, SIGTERM) into a closed or open door; any
+thread may call it. ``tick`` does the work, on the consumer's thread, where nothing else
+can move a message at the same time: it is called on every turn of the event loop.
+The states a message can be in, and what becomes of it when the door closes:
+
+    on its way (BRPOP, socket)          pushed back                    (intake)
+    held: slot, rate limit, future ETA  given back, head of its list   (unstarted, giveback)
+    handed to the pool                  runs, is acknowledged
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from celery.utils.log import get_logger
+from celery.worker import state
+
+from sluiceway_worker import unstarted, wire
+from sluiceway_worker.giveback import GiveBack
+from sluiceway_worker.intake import Intake
+from sluiceway_worker.runs import eta_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from celery.worker.request import Request
+
+    from sluiceway_worker.orders import Orders
+    from sluiceway_worker.runs import Runs
+
+logger = get_logger(__name__)
+
+_PATIENCE_S = 0.02
+"""The event loop waits at most so long for the server's answer to CLIENT UNBLOCK."""
+
+_LOOK_AGAIN_S = 0.05
+
+_ACKS_S = 0.25
+"""Acknowledgements leave on the loop's next turns. What is still held so much later was
+left unacknowledged on purpose, and is kombu's to restore when the worker goes."""
+
+
+class Drain:
+    """Drains one worker, over all the connections that its consumer has in its life.
+
+    Args:
+        orders: whether to drain.
+        runs: what the pool has.
+        changed: called when the state changed, from any thread.
+    """
+
+    def __init__(self, orders: Orders, runs: Runs, changed: Callable[[], None]) -> None:
+        self._orders = orders
+        self._runs = runs
+        self._changed = changed
+        self._consumer: Any = None
+        self._intake: Intake | None = None
+        self._giver: GiveBack | None = None
+        self._idle_since: float | None = None
+        self.scheduled: dict[Request, float] = {}
+        """Requests held for a future ETA, and that ETA in Unix seconds."""
+        self.drained = False
+
+    @property
+    def attached(self) -> bool:
+        """Whether there is a connection that can be drained."""
+        return self._consumer is not None
+
+    @property
+    def closed(self) -> bool:
+        return self._intake is not None and self._intake.closed
+
+    @property
+    def state(self) -> str:
+        """The heartbeat's word for where the worker stands."""
+        if self._orders.stopping:
+            return wire.STOPPING
+        if not self.closed:
+            return wire.CONSUMING
+        return wire.DRAINED if self.drained else wire.DRAINING
+
+    # Told by the consumer and by Celery's signals, on the consumer's thread.
+
+    def attach(self, consumer: Any) -> Intake:
+        """A connection is made and not consumed from yet. The door is as it was before."""
+        self._intake = Intake(consumer.task_consumer.channel, self._intake)
+        self._giver = GiveBack(self._intake, self._giver)
+        self._consumer = consumer
+        self.scheduled.clear()
+        self.refresh()
+        return self._intake
+
+    def detach(self) -> None:
+        """The connection goes. A stop that waited for it is Celery's from here."""
+        self._consumer = None
+        if self._intake is not None:
+            # kombu reads an outstanding BRPOP when it closes: that goes back, too.
+            self._intake.closed = True
+        if self._orders.stopping:
+            state.should_stop = self._orders.exit_code
+
+    def received(self, request: Request) -> None:
+        """A message became a request."""
+        due = eta_of(request)
+        if due is not None:
+            self.scheduled[request] = due
+
+    def refuse(self, request: Request) -> bool:
+        """Whether a request that is about to enter the pool is given back instead."""
+        self.scheduled.pop(request, None)
+        if not self.closed or self._giver is None:
+            return False
+        self._giver.add([request])
+        return True
+
+    # Told by anyone.
+
+    def refresh(self) -> None:
+        """Let the door follow the orders."""
+        intake = self._intake
+        if intake is None or self._consumer is None:
+            return
+        closed = self._orders.closed(monotonic())
+        if closed == intake.closed:
+            return
+        self.drained = False
+        intake.closed = closed
+        logger.info("Draining: no more tasks are taken" if closed else "Taking tasks again")
+        self._changed()
+
+    def let_go(self) -> None:
+        """The agent gives up: the worker consumes, or stops, as Celery has it."""
+        if self._intake is not None:
+            self._intake.closed = False
+        if self._orders.stopping:
+            state.should_stop = self._orders.exit_code
+
+    # The work.
+
+    def before_run(self) -> None:
+        """Solo runs a task in the loop itself: nothing may be on its way meanwhile."""
+        intake = self._intake
+        if intake is not None and intake.outstanding:
+            intake.settle(patience_s=1.5)
+
+    def tick(self) -> None:
+        """One look at everything; cheap where there is nothing to do."""
+        intake, giver, consumer = self._intake, self._giver, self._consumer
+        if intake is None or giver is None or consumer is None:
+            return
+        if giver:
+            giver.send()
+        if not intake.closed:
+            if intake.stuck or intake.owes:
+                self._settle(intake)
+            return
+        if self.drained:
+            return
+        if self._holds_unstarted():
+            giver.add([*unstarted.withdraw(consumer), *self._runs.withdraw_queued()])
+            self.scheduled.clear()
+            giver.send()
+        self._settle(intake)
+        if intake.outstanding or giver or state.reserved_requests or state.active_requests:
+            self._idle_since = None
+        elif self._acknowledged(intake):
+            self._finish()
+
+    def _settle(self, intake: Intake) -> None:
+        if self._consumer.pool.is_green and not intake.stuck:
+            # The consumer's greenlet waits at that socket, and reads it.
+            intake.hasten()
+        elif not intake.settle(_PATIENCE_S):
+            self._look_again()
+
+    def _acknowledged(self, intake: Intake) -> bool:
+        qos, now = intake.channel.qos, monotonic()
+        if len(qos._delivered) - len(qos._dirty) <= 0:
+            return True
+        if self._idle_since is None:
+            self._idle_since = now
+        if now - self._idle_since >= _ACKS_S:
+            return True
+        self._look_again()
+        return False
+
+    def _finish(self) -> None:
+        self._idle_since = None
+        self.drained = True
+        if self._orders.stopping:
+            state.should_stop = self._orders.exit_code
+        else:
+            logger.info("Drained: nothing runs and nothing is held")
+        self._changed()
+
+    def _holds_unstarted(self) -> bool:
+        semaphore = getattr(self._consumer.controller, "semaphore", None)
+        return bool(
+            self.scheduled
+            or getattr(semaphore, "_waiting", None)
+            or self._runs.queued
+            or unstarted.rate_limited(self._consumer)
+        )
+
+    def _look_again(self) -> None:
+        if self._consumer.hub is not None:
+            self._consumer.hub.call_later(_LOOK_AGAIN_S, turn)
+
+
+def turn() -> None:
+    """Nothing: the loop turns for it, and its tick does the rest."""

@@ -1,0 +1,115 @@
+"""Messages that this worker holds and has not started go back to the head of their list.
+
+kombu's own ways would move them to the back of the line or mark them redelivered, and
+both decode and encode the message again. Here each message is moved by one script
+(``wire.GIVE_BACK``), the youngest first, so that the order of the list is as it was.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import redis
+from celery.utils.log import get_logger
+from celery.worker import state
+from kombu.transport import virtual
+from kombu.utils.json import dumps
+
+from sluiceway_worker.wire import GIVE_BACK
+
+if TYPE_CHECKING:
+    from celery.worker.request import Request
+
+    from sluiceway_worker.intake import Intake
+
+logger = get_logger(__name__)
+
+_BATCH = 200
+
+
+class GiveBack:
+    """Gives held messages back through one intake's connections.
+
+    ``add`` takes requests out of Celery's hands, ``send`` tells the broker; what
+    could not be sent is sent the next time (the script does nothing the second time).
+
+    Args:
+        intake: the door of this connection.
+        before: the giver of the connection before this one, where there was one.
+    """
+
+    def __init__(self, intake: Intake, before: GiveBack | None = None) -> None:
+        self._intake = intake
+        self._waiting: list[Request] = before._waiting if before else []
+
+    def __bool__(self) -> bool:
+        """Whether something is still to be sent."""
+        return bool(self._waiting)
+
+    def add(self, requests: list[Request]) -> None:
+        """Requests that surely will not run here: neither the pool nor a timer has them."""
+        for request in requests:
+            # From here on nothing may acknowledge, reject or count them.
+            request.acknowledged = True
+            state.task_ready(request)
+        self._waiting += requests
+        self._waiting.sort(key=lambda request: request.message.sluiceway.order, reverse=True)
+
+    def send(self) -> int:
+        """Give back what was added; how many messages went. Broker trouble leaves the rest."""
+        sent = 0
+        while self._waiting:
+            batch = self._waiting[:_BATCH]
+            del self._waiting[:_BATCH]
+            try:
+                sent += self._send(batch)
+            except (redis.RedisError, OSError) as exc:
+                self._waiting[:0] = batch
+                logger.warning(
+                    "Cannot give %d messages back yet, will try again: %s", len(self._waiting), exc
+                )
+                break
+        if sent:
+            logger.info("Gave %d messages back that were not started", sent)
+        return sent
+
+    def _send(self, batch: list[Request]) -> int:
+        answers = self._run(batch, whole=False)
+        unknown = [batch[at] for at, answer in enumerate(answers) if answer < 0]
+        if unknown:
+            answers += self._run(unknown, whole=True)
+        for request in batch:
+            message = request.message
+            message._state = "REQUEUED"
+            # The base class' ack forgets the tag and sends nothing.
+            virtual.QoS.ack(message.channel.qos, message.delivery_tag)
+        return sum(answer > 0 for answer in answers)
+
+    def _run(self, batch: list[Request], *, whole: bool) -> list[int]:
+        channel = self._intake.channel
+        keys = [self._intake.key(channel.unacked_key), self._intake.key(channel.unacked_index_key)]
+        with self._intake.raw.pipeline(transaction=False) as pipe:
+            for request in batch:
+                message = request.message
+                source = self._intake.key(message.sluiceway.source)
+                if not channel.ack_emulation:
+                    # Nothing stands in ``unacked``: what is in memory is all there is.
+                    pipe.rpush(source, dumps(message._raw))
+                    continue
+                pipe.eval(
+                    GIVE_BACK,
+                    3,
+                    *keys,
+                    source,
+                    message.delivery_tag,
+                    repr(message.sluiceway.at),
+                    tail_of(message.delivery_info),
+                    dumps(message._raw) if whole else "",
+                )
+            return [int(answer) for answer in pipe.execute()]
+
+
+def tail_of(delivery_info: dict[str, Any]) -> str:
+    """What follows the message in its ``unacked`` value, as kombu writes it."""
+    exchange, routing_key = delivery_info["exchange"], delivery_info["routing_key"]
+    return f", {dumps(exchange)}, {dumps(routing_key)}]"

@@ -1,0 +1,63 @@
+"""Who this worker is: its fleet, its name, and the incarnation that it lives in.
+
+An incarnation is one start of one worker. The name alone is not enough: a container
+that crashed starts again in the same pod under the same name, and a message or a
+lease of the one before must never be taken for one of this start.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sluiceway_worker import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_IMPORTED_AT = time.time()
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the environment says of a worker, and one fresh boot id."""
+
+    fleet: str
+    name: str
+    incarnation: str
+    wished_at: float
+    """Unix seconds from which the cold start counts."""
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str] = os.environ) -> Identity:
+        """Read the variables that ``wire`` names; each of them may be missing."""
+        name = env.get(wire.ENV_NAME) or socket.gethostname()
+        return cls(
+            fleet=env.get(wire.ENV_FLEET, ""),
+            name=name,
+            incarnation=f"{name}:{uuid.uuid4().hex[:8]}",
+            wished_at=_number(env.get(wire.ENV_STARTED_AT)) or process_started_at(),
+        )
+
+
+def process_started_at() -> float:
+    """When this process started, Unix seconds; without /proc, when this module was imported."""
+    try:
+        # Field 22 of proc(5) stat, counted after the command name, which may hold spaces.
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        since_boot = time.clock_gettime(time.CLOCK_BOOTTIME)
+        return time.time() - (since_boot - ticks / os.sysconf("SC_CLK_TCK"))
+    except (OSError, ValueError, IndexError, AttributeError):
+        return _IMPORTED_AT
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None

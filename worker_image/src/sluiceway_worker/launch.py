@@ -1,0 +1,36 @@
+"""What has to happen in a process before Celery's own command line starts a worker in it.
+
+``sluiceway-worker`` uses it, and whatever else starts the user's Celery with the agent.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.signals import celeryd_init
+from celery.utils.log import get_logger
+
+import sluiceway_worker
+from sluiceway_worker import safe_settings
+
+logger = get_logger(__name__)
+
+
+def prepare(acks: str) -> None:
+    """Change Celery's defaults now, and give the worker its agent when it comes to be.
+
+    Args:
+        acks: ``late``, ``early`` or ``app``: who decides on acknowledgement.
+
+    Call it before the application is imported: tasks read their settings when they are made.
+    """
+    safe_settings.apply(safe_settings.Acks(acks))
+    celeryd_init.connect(_on_worker, weak=False, dispatch_uid="sluiceway-launch")
+
+
+def _on_worker(instance: Any = None, conf: Any = None, options: Any = None, **_: Any) -> None:
+    try:
+        safe_settings.respect_own_prefetch(conf, (options or {}).get("prefetch_multiplier"))
+        sluiceway_worker.install(instance.app)
+    except Exception:
+        logger.exception("Sluiceway's agent cannot start; the worker starts without it")

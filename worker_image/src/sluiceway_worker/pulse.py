@@ -1,0 +1,222 @@
+"""The heartbeat's own thread: says how the worker is, and hears whether it is to drain.
+
+It has a connection of its own with short timeouts, so that neither the broker's trouble
+nor a task that runs in the worker's main thread (solo) holds it up, nor does it ever hold
+up the worker. One round trip a beat: the heartbeat is written, the lease is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any
+
+import redis
+from celery.utils.log import get_logger
+
+from sluiceway_worker import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = get_logger(__name__)
+
+_TIMEOUT_S = 2.0
+_REFRESH_FACTS_S = 30.0
+_BACK_OFF_S = (1.0, 2.0, 4.0, 5.0)
+_GAPS_S = (0.1, 0.1, 0.2, 0.4)
+"""Beats on change are at least so far apart: a single change is told at once, under a
+steady stream of changes the gap grows to the last value, so that it stays cheap."""
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where this worker's messages really are, as the heartbeat says it."""
+
+    client: redis.Redis
+    prefix: str
+    db: int
+    visibility_timeout_s: float
+
+    @classmethod
+    def of_channel(cls, channel: Any) -> Broker:
+        """As the application's own kombu channel is connected, with a pool of our own."""
+        pool = channel._get_pool()
+        for name in ("socket_timeout", "socket_connect_timeout"):
+            if name in pool.connection_kwargs:
+                pool.connection_kwargs[name] = _TIMEOUT_S
+        return cls(
+            client=redis.Redis(connection_pool=pool),
+            prefix=channel.global_keyprefix,
+            db=int(pool.connection_kwargs.get("db") or 0),
+            visibility_timeout_s=float(channel.visibility_timeout),
+        )
+
+
+class Pulse:
+    """Beats until stopped.
+
+    Args:
+        incarnation: whose heartbeat it is.
+        compose: the heartbeat of this moment; called in this thread.
+        on_lease: called after each beat with whether a drain lease exists.
+        on_turn: called on every wake-up, before the beat; its result is how many
+            seconds to sleep at most before the next.
+        on_error: called in the handling of an unexpected error; the thread then ends.
+    """
+
+    def __init__(
+        self,
+        incarnation: str,
+        *,
+        compose: Callable[[Pulse, Broker], wire.Heartbeat],
+        on_lease: Callable[[bool], None],
+        on_turn: Callable[[], float],
+        on_error: Callable[[], None],
+    ) -> None:
+        self._incarnation = incarnation
+        self._compose = compose
+        self._on_lease = on_lease
+        self._on_turn = on_turn
+        self._on_error = on_error
+        self._broker: Broker | None = None
+        self._thread: Thread | None = None
+        # A SimpleQueue may be put to from a signal handler; an Event may not.
+        self._calls: SimpleQueue[bool] = SimpleQueue()
+        self._poked = False
+        self._stopped = False
+        self._failures = 0
+        self._facts_until = 0.0
+        self.run_id = ""
+        self.clock_offset_s = 0.0
+        """The broker's clock minus this machine's."""
+
+    def connect(self, broker: Broker) -> None:
+        """Beat there from now on."""
+        before, self._broker = self._broker, broker
+        self._facts_until = 0.0
+        if before is not None:
+            before.client.connection_pool.disconnect()
+        if self._thread is None:
+            self._thread = Thread(target=self._run, name="sluiceway-pulse", daemon=True)
+            self._thread.start()
+        self.urge()
+
+    def poke(self) -> None:
+        """Something changed: beat soon. Cheap, from any thread."""
+        if not self._poked:
+            self._poked = True
+            self._calls.put(False)
+
+    def urge(self) -> None:
+        """Something changed that somebody waits for: beat now. Also from a signal handler."""
+        self._calls.put(True)
+
+    def stop(self, *, say_goodbye: bool) -> None:
+        """End the thread; with a goodbye the heartbeat is gone at once, else it expires."""
+        self._stopped = True
+        self.urge()
+        thread, broker = self._thread, self._broker
+        if thread is not None and say_goodbye:
+            thread.join(timeout=2 * _TIMEOUT_S)
+        if broker is None or not say_goodbye:
+            return
+        try:
+            with broker.client.pipeline(transaction=False) as pipe:
+                pipe.delete(wire.heartbeat_key(broker.prefix, self._incarnation))
+                pipe.srem(wire.workers_key(broker.prefix), self._incarnation)
+                pipe.execute()
+        except (redis.RedisError, OSError) as exc:
+            logger.info("The heartbeat is left to expire: %s", exc)
+
+    def _run(self) -> None:
+        try:
+            quick_beats = 0
+            sleep_s = 0.0
+            last = float("-inf")
+            while True:
+                changed = self._wait(sleep_s)
+                if self._stopped:
+                    return
+                turn_s = self._on_turn()
+                now = monotonic()
+                due_s = last + wire.HEARTBEAT_EVERY_S - now
+                if changed or due_s <= 0:
+                    last = now
+                    sleep_s = self._beat()
+                    quick_beats = quick_beats + 1 if changed else 0
+                    if changed:
+                        self._rest(_GAPS_S[min(quick_beats, len(_GAPS_S)) - 1])
+                else:
+                    sleep_s = due_s
+                sleep_s = min(sleep_s, turn_s)
+        except Exception:
+            self._on_error()
+
+    def _wait(self, timeout_s: float) -> bool:
+        """Whether somebody called before the time was over."""
+        try:
+            self._calls.get(timeout=max(0.0, timeout_s))
+        except Empty:
+            return False
+        self._poked = False
+        return True
+
+    def _rest(self, gap_s: float) -> None:
+        """Let changes gather; only an urgent call ends it, and is then served next."""
+        until = monotonic() + gap_s
+        gathered = False
+        while (left_s := until - monotonic()) > 0:
+            try:
+                urgent = self._calls.get(timeout=left_s)
+            except Empty:
+                break
+            gathered = True
+            if urgent:
+                break
+        if gathered:
+            self._calls.put(False)
+
+    def _beat(self) -> float:
+        """One round trip; how long the next may wait."""
+        broker = self._broker
+        if broker is None:
+            return wire.HEARTBEAT_EVERY_S
+        try:
+            self._refresh_facts(broker)
+            with broker.client.pipeline(transaction=False) as pipe:
+                pipe.set(
+                    wire.heartbeat_key(broker.prefix, self._incarnation),
+                    self._compose(self, broker).to_json(),
+                    px=wire.HEARTBEAT_TTL_MS,
+                )
+                pipe.sadd(wire.workers_key(broker.prefix), self._incarnation)
+                pipe.get(wire.drain_key(broker.prefix, self._incarnation))
+                *_, lease = pipe.execute()
+        except (redis.RedisError, OSError) as exc:
+            if self._failures == 0:
+                logger.info("No heartbeat while the broker cannot be reached: %s", exc)
+            self._facts_until = 0.0
+            back_off_s = _BACK_OFF_S[min(self._failures, len(_BACK_OFF_S) - 1)]
+            self._failures += 1
+            return back_off_s
+        if self._failures:
+            logger.info("The heartbeat is back")
+            self._failures = 0
+        self._on_lease(lease is not None)
+        return wire.HEARTBEAT_EVERY_S
+
+    def _refresh_facts(self, broker: Broker) -> None:
+        """Which server this is, and what its clock says; asked anew after a failover."""
+        if monotonic() < self._facts_until:
+            return
+        try:
+            self.run_id = str(broker.client.info("server").get("run_id", ""))
+            asked = time()
+            seconds, microseconds = broker.client.time()
+            self.clock_offset_s = seconds + microseconds / 1e6 - (asked + time()) / 2
+        except redis.ResponseError:
+            pass  # Not permitted: what is not known is said as "" and no offset.
+        self._facts_until = monotonic() + _REFRESH_FACTS_S
