@@ -1,0 +1,46 @@
+"""The report of a show, as files in a folder: a page, a picture, the figures, the database."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+from sluiceway.demo import summary
+from sluiceway.demo.charts import charts_of
+from sluiceway.demo.figures import Figures
+from sluiceway.demo.page import page
+from sluiceway.demo.picture import draw
+from sluiceway.demo.recording import Recording
+
+
+def write_report(
+    show: Recording, figures: Figures, database: Path, target: Path
+) -> tuple[Path, ...]:
+    """Write all files, in place of those of an earlier show; the first one is the page.
+
+    Raises:
+        OSError: the folder or a file in it cannot be written.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    charts = charts_of(show)
+    html = target / "index.html"
+    html.write_text(page(show, figures, charts), encoding="utf-8")
+    png = target / "picture.png"
+    draw(charts, "".join(summary.headline(figures)), summary.sizes(show), png)
+    numbers = target / "figures.json"
+    numbers.write_text(json.dumps(asdict(figures), indent=2) + "\n", encoding="utf-8")
+    queues = target / "queues.yaml"
+    queues.write_text(show.queues_yaml, encoding="utf-8")
+    rows = target / "shop.sqlite3"
+    _copy(database, rows)
+    return html, png, numbers, queues, rows
+
+
+def _copy(database: Path, copy: Path) -> None:
+    """A copy of a database that others may have open, as one file."""
+    copy.unlink(missing_ok=True)
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
