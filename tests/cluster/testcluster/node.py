@@ -115,7 +115,7 @@ class Node:
         Raises:
             NodeError: the archive cannot be read.
         """
-        self.command("ctr", "--namespace=k8s.io", "images", "import", str(archive))
+        load_image(self.machine, archive)
 
     def command(self, *arguments: str) -> str:
         """Run a command on the node and return its standard output.
@@ -123,25 +123,20 @@ class Node:
         Raises:
             NodeError: it failed.
         """
-        done = subprocess.run(
-            [*self._entry, *arguments], capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            raise NodeError(f"{' '.join(arguments)} on {self.pool}: {done.stderr.strip()}")
-        return done.stdout
+        return command(self.machine, *arguments)
+
+    @property
+    def machine(self) -> int:
+        """The process id of the machine's first process; it names the node's namespaces."""
+        return self._machine.pid
 
     @property
     def process(self) -> dict[str, Process]:
         """containerd, kubelet and kube-proxy by name, to freeze and to crash."""
         return {process.name: process for process in self._started}
 
-    @property
-    def _entry(self) -> list[str]:
-        namespaces = ("--pid", "--mount", "--uts", "--net")
-        return ["nsenter", f"--target={self._machine.pid}", *namespaces]
-
     def _run(self, name: str, *command: str | Path) -> Process:
-        process = Process(name, command, log=self._file(f"{name}.log"), entry=self._entry)
+        process = Process(name, command, log=self._file(f"{name}.log"), entry=_entry(self.machine))
         self._started.append(process)
         process.start()
         return process
@@ -192,3 +187,22 @@ class Node:
         except NodeError:
             return False
         return True
+
+
+def command(machine: int, *arguments: str) -> str:
+    """Run a command on the node whose first process is `machine`; as :meth:`Node.command`."""
+    done = subprocess.run(
+        [*_entry(machine), *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise NodeError(f"{' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def load_image(machine: int, archive: Path) -> None:
+    """Load an image into the node whose first process is `machine`."""
+    command(machine, "ctr", "--namespace=k8s.io", "images", "import", str(archive.resolve()))
+
+
+def _entry(machine: int) -> list[str]:
+    return ["nsenter", f"--target={machine}", "--pid", "--mount", "--uts", "--net"]

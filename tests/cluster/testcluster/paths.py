@@ -16,3 +16,9 @@ def cache_folder() -> Path:
     """Outside the checkout, so that fresh clones and `make clean` cost no new build."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "sluiceway" / "cluster"
+
+
+def state_folder() -> Path:
+    """What the cluster that `make cluster` started tells others about itself."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "sluiceway" / "cluster"

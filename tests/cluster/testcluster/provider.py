@@ -56,7 +56,7 @@ class KindCluster:
     kubectl: Kubectl
 
     def load_image(self, archive: Path) -> None:
-        _kind("load", "image-archive", str(archive), "--name", KIND_CLUSTER)
+        load_into_kind(archive)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +111,11 @@ def create_kind_cluster(kubeconfig: Path) -> KindCluster:
 def delete_kind_cluster() -> None:
     """Take it away, if it is there."""
     _kind("delete", "cluster", "--name", KIND_CLUSTER)
+
+
+def load_into_kind(archive: Path) -> None:
+    """Make an image of a docker archive known to the nodes of :data:`KIND_CLUSTER`."""
+    _kind("load", "image-archive", str(archive), "--name", KIND_CLUSTER)
 
 
 def _existing_cluster() -> ExistingCluster:
