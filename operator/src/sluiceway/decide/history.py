@@ -34,8 +34,8 @@ class History:
     scale_downs: tuple[Timed, ...] = ()
     """(Unix seconds, how many fewer)."""
     asked: Asked | None = None
-    """The last decision's change, until an observation shows it: only a change that
-    happened is an event, and a change by somebody else is none."""
+    """The last decision's change, until an observation shows that it happened: only then
+    is it an event, and a change by somebody else is none."""
     raised_at: float | None = None
     """When more workers were asked for last, Unix seconds."""
     draining: tuple[str, ...] = ()
@@ -74,12 +74,14 @@ class History:
         )
 
     def _confirmed(self, replicas: int, up: Rules, down: Rules) -> History:
-        """Store the change asked for as an event once ``replicas`` shows it."""
+        """Store the change asked for as an event once ``replicas`` has moved.
+
+        If it moved elsewhere, somebody scaled by hand after it; the change itself still
+        happened, and still counts.
+        """
         asked = self.asked
         if asked is None or replicas == asked.before:
             return self
-        if replicas != asked.after:
-            return replace(self, asked=None)
         change = abs(asked.after - asked.before)
         if not up.policies and not down.policies:
             # Nobody will look at it.

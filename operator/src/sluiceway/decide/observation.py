@@ -24,7 +24,11 @@ class QueueView:
     oldest_wait_is_exact: bool = True
     """False: no stamp, so the age is a lower bound from what was seen."""
     head_eta: float | None = None
-    """The head's ETA where it lies in the future, Unix seconds: scheduled, not waiting."""
+    """The head's ETA where it lies in the future, Unix seconds: scheduled, not waiting.
+    Over several priority keys, the earliest of them."""
+    later_etas: tuple[float, ...] = ()
+    """The ETAs of the messages for later that are known, rising, Unix seconds: those in
+    front of each priority key's first message that waits, as far as was looked (50)."""
     problem: str | None = None
     """Why it is unknown, as a sentence."""
 

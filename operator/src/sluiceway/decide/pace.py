@@ -116,7 +116,7 @@ def _stabilize(s: Situation, wanted: int, recommendations: tuple[hpa.Timed, ...]
         again_at += [until] if until is not None else []
     if s.current > 0 and cools_down_at is not None:
         again_at.append(cools_down_at)
-    if number == 0 and s.current > 0 and s.low == 0:
+    if wanted == 0 and number <= 1 and s.current > 0 and s.low == 0:
         number = 1
         if s.idle_for_s is not None:
             reason = Reason.COOLING_DOWN

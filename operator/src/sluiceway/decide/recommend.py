@@ -100,7 +100,8 @@ def recommend(
     run_s = history.learned.all_runs.mean_s
     if run_s is None:
         return _unknown_run_times(demand, history, current=current, slots=slots, now=now)
-    steady = _steady_rate(demand, history, rate_window_s(target, run_s), now) * run_s
+    rate = _steady_rate(demand, history, rate_window_s(target, run_s), now)
+    steady = rate * run_s
     amount = _slots_needed(
         demand, history, wait, run_s, steady, current=current, slots=slots, now=now
     )
@@ -113,7 +114,7 @@ def recommend(
         because=sentences.wait_target(
             demand,
             run_s=run_s,
-            rate_per_s=steady / run_s if run_s > 0 and steady >= amount / 10 else None,
+            rate_per_s=_told_rate(demand, history, rate) if steady >= amount / 10 else None,
             max_wait_s=wait,
             slots=slots,
         ),
@@ -162,6 +163,11 @@ def _steady_rate(demand: Demand, history: History, window_s: float, now: float) 
     if history.idle_since is not None and now > history.idle_since:
         rate = min(rate, RULE_OF_THREE / (now - history.idle_since))
     return rate
+
+
+def _told_rate(demand: Demand, history: History, rate: float) -> float:
+    """The rate as people count it, those that still wait included."""
+    return rate if demand.waiting == 0 else history.learned.rate_per_s or 0.0
 
 
 def _unknown_run_times(
@@ -216,7 +222,9 @@ def _finish(
             reason, because = Reason.WORK_IN_FLIGHT, sentences.in_flight(demand)
         elif demand.held > 0:
             reason, because = Reason.WORK_SCHEDULED, sentences.held(demand)
-        elif replicas == 0:
+        elif replicas <= 1:
+            # The last worker of an idle fleet is cooldownPeriod's matter alone.
+            replicas = 0
             reason, because = Reason.IDLE, sentences.nothing_to_do(demand)
     elif demand.waiting == demand.due_soon:
         reason, because = Reason.WORK_SCHEDULED, sentences.due_soon(demand)

@@ -153,7 +153,7 @@ def stabilized(wanted: int, *, up: bool, window_s: float) -> str:
     """A window holds the number."""
     which = "lowest" if up else "highest"
     return (
-        f"{whole(wanted)} would do now, held by the {which} recommendation "
+        f"{whole(wanted)} needed now, held by the {which} recommendation "
         f"of the last {seconds(window_s)}"
     )
 
