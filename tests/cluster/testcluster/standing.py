@@ -59,6 +59,8 @@ def up(provider: Provider) -> None:
     if _read() is not None:
         raise ClusterNeedsError("a cluster stands already; take it away first: make cluster-down")
     state_folder().mkdir(parents=True, exist_ok=True)
+    # Of a harness that was ended from outside; the next one's lock would revive it.
+    _state_file().write_text("")
     if provider is Provider.KIND:
         create_kind_cluster(kubeconfig())
         _write(State(provider=provider))
