@@ -18,7 +18,7 @@ from zoneinfo import available_timezones
 from cronsim import CronSim, CronSimError
 
 from sluiceway.api.duration import parse_duration
-from sluiceway.api.problem import Problem, Why, child, redact
+from sluiceway.api.problem import Problem, Why, child, entry, redact
 from sluiceway.api.quantity import parse_quantity
 from sluiceway.api.structure import nearest
 from sluiceway.api.template import template_advice, template_problems
@@ -89,7 +89,7 @@ def _resources(path: str, resources: dict[str, Any]) -> Iterator[Problem]:
     for name, requested in resources.get("requests", {}).items():
         if name in limits and parse_quantity(requested) > parse_quantity(limits[name]):
             yield Problem(
-                path=child(child(path, "requests"), name),
+                path=entry(child(path, "requests"), name),
                 message=(
                     f"requests ({requested}) must not be above limits ({limits[name]}): lower "
                     "requests or raise limits"

@@ -87,6 +87,7 @@ def _outside(rule: Rule) -> WithJsonSchema:
     return WithJsonSchema(
         {
             "type": "string",
+            "minLength": 1,
             "maxLength": 32,
             "x-kubernetes-validations": [rule.to_crd()],
             "x-duration": True,  # schema.py writes the default in the outside form

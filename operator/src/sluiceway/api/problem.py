@@ -68,12 +68,15 @@ class Problem:
 
 
 def child(path: str, name: str | int) -> str:
-    """The path of one member below ``path``."""
+    """The path of a field (a name) or an item (an index) below ``path``."""
     if isinstance(name, int):
-        return f"{path}[{name}]"
-    if "." in name or "/" in name:
-        return f"{path}[{name}]"
+        return entry(path, name)
     return f"{path}.{name}" if path else name
+
+
+def entry(path: str, key: str | int) -> str:
+    """The path of an entry of a map, whose keys users choose, or of an item of a list."""
+    return f"{path}[{key}]"
 
 
 def related(one: str, other: str) -> bool:

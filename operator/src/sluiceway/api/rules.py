@@ -41,11 +41,11 @@ def _one_of(node: Node, *names: str) -> bool:
 
 
 def _delivered_once(spec: Node) -> bool:
-    timeout = spec["broker"].get("visibilityTimeout")
-    if "worker" not in spec or timeout is None:
+    times = (spec.get("worker", {}).get("longestTask"), spec["broker"].get("visibilityTimeout"))
+    if not all(duration.is_duration(time) for time in times):
         return True
-    longest = spec["worker"]["longestTask"]
-    return duration.parse_duration(longest) < duration.parse_duration(timeout)
+    longest, timeout = map(duration.parse_duration, times)
+    return longest < timeout
 
 
 def _rising(steps: list[int]) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from sluiceway.api.problem import Problem, Why, child, redact
+from sluiceway.api.problem import Problem, Why, child, entry, redact
 from sluiceway.api.schema import Schema
 
 _WANTED = {
@@ -54,10 +54,10 @@ def unknown_field(path: str, name: str, known: Iterable[str], value: Any = None)
 def _problem(details: ErrorDetails, schema: Schema) -> Problem:
     # pydantic also names the branch of a union («<object>»), which is no part of the path.
     loc = [part for part in details["loc"] if not str(part).startswith("<")]
-    parent = ""
-    for part in loc[:-1]:
-        parent = child(parent, part)
-    path = child(parent, loc[-1])
+    path, parent = "", ""
+    for depth, part in enumerate(loc):
+        is_map = "additionalProperties" in _schema_at(schema, loc[:depth])
+        parent, path = path, entry(path, part) if is_map else child(path, part)
     if details["type"] == "extra_forbidden":
         known = _schema_at(schema, loc[:-1]).get("properties", ())
         return unknown_field(parent, str(loc[-1]), known, details["input"])

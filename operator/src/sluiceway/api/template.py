@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sluiceway.api.problem import Problem, Why, child
+from sluiceway.api.problem import Problem, Why, child, entry
 from sluiceway.api.structure import nearest, unknown_field
 
 _NAMED_LISTS = ("containers", "initContainers", "volumes")
@@ -85,7 +85,7 @@ def _texts(path: str, value: Any) -> Iterator[Problem]:
     yield from _object(path, value)
     if isinstance(value, Mapping):
         for key in value:
-            yield from _text(child(path, str(key)), {"value": value[key]})
+            yield from _text(entry(path, str(key)), {"value": value[key]})
 
 
 def _text(path: str, holder: Mapping[str, Any]) -> Iterator[Problem]:
