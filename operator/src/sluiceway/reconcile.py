@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sluiceway.act.carry_out import Leases, carry_out
-from sluiceway.decide.decide import decide
+from sluiceway.decide.chain import decide
 from sluiceway.decide.decision import Decision
 from sluiceway.decide.history import History
 from sluiceway.decide.observation import Observation, WorkerState
@@ -175,16 +175,17 @@ class BrokerLoop:
 
     async def _tick_on(self) -> None:
         monotonic = asyncio.get_running_loop().time
-        all_due = monotonic()
+        looked_at_all = float("-inf")
         while True:
-            if monotonic() >= all_due:
+            if monotonic() >= looked_at_all + self._pause_s():
+                looked_at_all = monotonic()
                 await self.tick(list(self._fleets))
-                all_due = monotonic() + self._pause_s()
             else:
                 await self.tick(self._touched | self._called_for())
-            wait = min(all_due - monotonic(), self._until_called_for_s())
+            # The pause is asked for anew: a fleet that was woken is at rest no more.
+            all_due_in = looked_at_all + self._pause_s() - monotonic()
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(wait, 0.0)):
+                async with asyncio.timeout(max(min(all_due_in, self._until_called_for_s()), 0.0)):
                     await self._something.wait()
 
     async def tick(self, keys: Iterable[str]) -> None:

@@ -57,16 +57,21 @@ async def carry_out(
         The incarnations that hold a lease now, for the next time.
     """
     wanted = frozenset(decision.drain)
-    draining = {
-        worker.incarnation
+    # Who goes keeps its lease until it lapses: it must not take a last task
+    # between a recall and its SIGTERM.
+    staying = {
+        worker.incarnation: worker.state
         for worker in observation.workers
-        if worker.state in (WorkerState.DRAINING, WorkerState.DRAINED)
-        and worker.incarnation is not None
+        if worker.incarnation is not None
+        and worker.state is not WorkerState.STOPPING
+        and worker.name not in decision.remove
     }
-    # Who goes now keeps its lease until it lapses: it must not take a last task
-    # between the recall and its SIGTERM.
-    going = {w.incarnation for w in observation.workers if w.name in decision.remove}
-    recalled = (leased | draining) - wanted - going
+    recalled = {
+        incarnation
+        for incarnation, state in staying.items()
+        if incarnation not in wanted
+        and (incarnation in leased or state in (WorkerState.DRAINING, WorkerState.DRAINED))
+    }
     try:
         if wanted or recalled:
             await leases.set(hold=wanted, recall=recalled)

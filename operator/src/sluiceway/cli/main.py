@@ -75,11 +75,12 @@ def sluiceway(
 
 
 def main() -> None:
-    """Entry point: what a user can mend is one line and an exit code, never a traceback."""
+    """Entry point: what a user can mend is a line and an exit code, never a traceback."""
     try:
         app()
     except CommandError as exc:
-        complain(str(exc))
+        for line in str(exc).splitlines():
+            complain(line)
         sys.exit(exc.code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -136,13 +136,15 @@ class ProcessFleet:
     async def scale(self, replicas: int, remove: tuple[str, ...] = ()) -> None:
         """Ask for ``replicas`` workers and tell the named ones to go.
 
-        Nobody who is not named is told to go; names that no longer exist count
-        as gone.
+        Names that no longer exist count as gone. Where more would stay than are
+        asked for, the newest go, as a ReplicaSet has it.
         """
         self.replicas = replicas
         for name in remove:
             if worker := self._workers.get(name):
                 self._tell_to_go(worker)
+        for worker in self._staying()[replicas:]:
+            self._tell_to_go(worker)
         self._fill()
 
     async def stop(self) -> None:
@@ -181,14 +183,15 @@ class ProcessFleet:
             worker.child.send(signal.SIGTERM)
             self._keep(self._until_grace_is_over(worker))
 
-    def _staying(self) -> int:
-        return sum(not worker.told_to_go for worker in self._workers.values())
+    def _staying(self) -> list[LocalWorker]:
+        """Who has not been told to go, the oldest first."""
+        return [worker for worker in self._workers.values() if not worker.told_to_go]
 
     def _fill(self) -> None:
         """Start what is missing, unless the back-off says to wait."""
         if self._closing or self._clock() < self._backoff.until:
             return
-        for _ in range(self.replicas - self._staying()):
+        for _ in range(self.replicas - len(self._staying())):
             try:
                 self._start()
             except OSError as exc:

@@ -13,6 +13,7 @@ from typing import Any
 
 import sluiceway_worker
 from sluiceway.api.taskqueue import TaskQueue
+from sluiceway_worker import wire
 
 GRACE_MARGIN_S = 30.0
 """Added to ``longestTask`` before a worker that was told to go is ended by force,
@@ -44,7 +45,7 @@ class Launch:
 
     def env_for(self, name: str) -> dict[str, str]:
         """The environment of the worker with this name."""
-        return {**self.env, "SLUICEWAY_FLEET": self.fleet, "SLUICEWAY_NAME": name}
+        return {**self.env, wire.ENV_FLEET: self.fleet, wire.ENV_NAME: name}
 
 
 def launch_of(
@@ -83,9 +84,8 @@ def launch_of(
         "CELERY_BROKER_READ_URL": broker_url,
         "CELERY_BROKER_WRITE_URL": broker_url,
         "PYTHONUNBUFFERED": "1",
+        wire.ENV_ACKS: worker.acks or ("app" if worker.agent == "inject" else "late"),
     }
-    if worker.acks is not None:
-        settings["SLUICEWAY_ACKS"] = worker.acks
     return Launch(
         fleet=taskqueue.key,
         argv=tuple(argv),

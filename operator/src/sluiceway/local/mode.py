@@ -100,6 +100,7 @@ class LocalMode:
         """By ``namespace/name``."""
         self._loops: dict[BrokerAddress, BrokerLoop] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -134,6 +135,15 @@ class LocalMode:
         """Cold shutdown, also while a warm one is under way: running tasks are cut."""
         await self._end_ticks()
         await asyncio.gather(*(fleet.stop_cold() for fleet in self.fleets.values()))
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it has been told to stop; some workers may still finish what they run."""
+        return self._stopping
+
+    def running(self) -> int:
+        """How many worker processes exist at the moment."""
+        return sum(len(fleet.running) for fleet in self.fleets.values())
 
     def worker_seconds(self, fleet: str | None = None) -> float:
         """How long workers have existed so far, summed; of one fleet or of all."""
@@ -211,7 +221,13 @@ class LocalMode:
 
     def _worker_ended(self, fleet: str, exit_: Exit) -> None:
         self.journal.tell(
-            Event(at=time.time(), fleet=fleet, kind=Kind.WORKER_ENDED, sentence=exit_.sentence)
+            Event(
+                at=time.time(),
+                fleet=fleet,
+                kind=Kind.WORKER_ENDED,
+                sentence=exit_.sentence,
+                details=exit_.last_lines,
+            )
         )
 
     async def _tell(self, run: RunFolder) -> None:
@@ -232,6 +248,7 @@ class LocalMode:
         )
 
     async def _end_ticks(self) -> None:
+        self._stopping = True
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:

@@ -65,6 +65,7 @@ class EmbeddedServer:
 
     def __init__(self, child: Child, port: int) -> None:
         self._child = child
+        self.pid = child.pid
         self.url = f"redis://127.0.0.1:{port}/0"
 
     @classmethod

@@ -37,6 +37,8 @@ class Event:
     """``namespace/name``."""
     kind: Kind
     sentence: str
+    details: tuple[str, ...] = ()
+    """More lines where the sentence is not enough, such as a worker's last words."""
 
 
 def events_between(before: FleetStatus | None, after: FleetStatus) -> tuple[Event, ...]:
@@ -64,13 +66,13 @@ def _changes(before: FleetStatus | None, after: FleetStatus) -> Iterator[tuple[K
     drains = before.workers.asked_to_drain if before is not None else 0
     now = after.workers
     if now.asked > asked:
-        yield Kind.SCALED_UP, f"{asked} → {now.asked} workers: {after.sentence}"
+        yield Kind.SCALED_UP, f"{asked} → {now.asked} asked for; {after.sentence}"
     elif now.asked < asked:
-        yield Kind.SCALED_DOWN, f"{asked} → {now.asked} workers: {after.sentence}"
+        yield Kind.SCALED_DOWN, f"{asked} → {now.asked} asked for; {after.sentence}"
     # Who has drained and is let go is no longer asked to drain, and not recalled.
     gone = max(asked - now.asked, 0)
     if now.asked_to_drain > drains:
-        yield Kind.DRAINING, f"{_workers(now.asked_to_drain)} to drain: {after.sentence}"
+        yield Kind.DRAINING, f"{_workers(now.asked_to_drain)} to drain; {after.sentence}"
     elif now.asked_to_drain < drains - gone:
         yield Kind.RECALLED, f"{_workers(drains - gone - now.asked_to_drain)} recalled"
 

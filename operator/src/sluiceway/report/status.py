@@ -31,7 +31,7 @@ class Workers:
     silent: int
     """Heard once, not heard any more."""
     asked_to_drain: int
-    """Holding a drain lease now."""
+    """Holding a drain lease, those apart that may go now."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +124,10 @@ def _workers(observation: Observation, decision: Decision) -> Workers:
         starting=states.count(WorkerState.STARTING),
         draining=sum(states.count(state) for state in leaving),
         silent=states.count(WorkerState.SILENT),
-        asked_to_drain=len(decision.drain),
+        asked_to_drain=sum(
+            w.incarnation in decision.drain and w.name not in decision.remove
+            for w in observation.workers
+        ),
     )
 
 

@@ -1,0 +1,116 @@
+"""Tasks in the foreground, one at a time, so that a breakpoint set in a task is hit.
+
+One worker process with Celery's solo pool serves all queues: the task runs in its
+main thread, and it shares our terminal, so the debugger's prompt can be typed at.
+Nothing is scaled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TypeVar
+
+from sluiceway.api.taskqueue import TaskQueue
+from sluiceway.broker.address import parse_address
+from sluiceway.local.brokers import EMBEDDED, choose_brokers
+from sluiceway.local.launch import Launch, launch_of, link_agent
+from sluiceway.local.mode import Settings
+from sluiceway.local.processes import Guard
+from sluiceway.local.server import EmbeddedServer
+
+_T = TypeVar("_T")
+
+_PLAIN_OUTPUT = ("--", "worker.redirect_stdouts=0")
+"""Celery would turn what a debugger prints into log lines."""
+
+
+class SeveralError(ValueError):
+    """The TaskQueues do not fit into one process; the message names what differs."""
+
+
+async def debug(taskqueues: Sequence[TaskQueue], settings: Settings) -> int:
+    """Run until Ctrl-C, or until the worker ends by itself.
+
+    Returns:
+        The worker's exit code, negative for a signal.
+
+    Raises:
+        SeveralError: more than one application, or more than one broker.
+        NoServerError: an embedded server is needed and cannot be had.
+    """
+    merged = merge(taskqueues)
+    urls = choose_brokers(
+        taskqueues, env=settings.env, given=settings.broker_url, embedded=settings.embedded
+    )
+    url = _the_one("brokers", urls.values())
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sluiceway-debug-")))
+        guard = Guard()
+        stack.callback(guard.close)
+        if url is EMBEDDED:
+            server = await EmbeddedServer.start(folder, guard, settings.port)
+            stack.push_async_callback(server.stop)
+            url = server.url
+        launch = launch_of(
+            merged,
+            broker_url=url,
+            env=settings.env,
+            python=settings.python or sys.executable,
+            workdir=settings.workdir,
+            agent_path=None if settings.python is None else link_agent(folder),
+        )
+        print(f"broker {parse_address(url)}; your web app finds it with")
+        print(f"  export CELERY_BROKER_URL={url}", flush=True)
+        return await _run(launch, guard)
+
+
+def merge(taskqueues: Sequence[TaskQueue]) -> TaskQueue:
+    """One TaskQueue with the queues of all, for Celery's solo pool.
+
+    Raises:
+        SeveralError: they are of more than one application.
+    """
+    first = taskqueues[0]
+    _the_one("applications", [tq.spec.worker.app for tq in taskqueues])
+    queues = tuple(dict.fromkeys(queue for tq in taskqueues for queue in tq.queues))
+    worker = first.spec.worker.model_copy(update={"pool": "solo", "concurrency": None})
+    spec = first.spec.model_copy(update={"queues": queues, "worker": worker})
+    return first.model_copy(update={"spec": spec})
+
+
+async def _run(launch: Launch, guard: Guard) -> int:
+    # In our own process group: only the terminal's foreground group may read from it.
+    process = await asyncio.create_subprocess_exec(
+        *launch.argv_for("debug"),
+        "-l",
+        "INFO",
+        *_PLAIN_OUTPUT,
+        env=launch.env_for("debug"),
+        cwd=launch.cwd,
+    )
+    guard.worker(process.pid, launch.grace_s)
+    loop = asyncio.get_running_loop()
+    # Ctrl-C reaches the worker by itself, which shuts down warm.
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, process.send_signal, signal.SIGTERM)
+    code = await process.wait()
+    guard.gone(process.pid)
+    return code
+
+
+def _the_one(what: str, values: Iterable[_T]) -> _T:
+    different = list(dict.fromkeys(values))
+    if len(different) > 1:
+        names = ", ".join(str(value) for value in different)
+        raise SeveralError(
+            f"--debug runs one process, and the TaskQueues name {len(different)} {what} "
+            f"({names}); give the files of one"
+        )
+    return different[0]

@@ -1,0 +1,106 @@
+"""What a local run shows: a live table, plain lines, or lines of JSON.
+
+Each is a coroutine that shows until it is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from sluiceway.broker.address import parse_address
+from sluiceway.local.mode import LocalMode
+from sluiceway.local.table import draw
+from sluiceway.report.words import event_line
+
+Show = Callable[[LocalMode], Coroutine[Any, Any, None]]
+Echo = Callable[[str], None]
+
+_REFRESH_S = 0.25
+_FOLLOW_EVERY_S = 0.25
+
+
+async def show_table(local: LocalMode, *, console: Console, logs: bool) -> None:
+    """A table that is drawn anew in place; the workers' lines scroll by above it."""
+    with Live(console=console, auto_refresh=False, transient=False) as live:
+        async with asyncio.TaskGroup() as tasks:
+            if logs:
+                tasks.create_task(follow_logs(local, lambda line: console.print(Text(line))))
+            while True:
+                live.update(
+                    draw(
+                        local.fleets,
+                        local.journal.statuses,
+                        local.journal.events,
+                        broker=str(parse_address(local.broker_url)),
+                        footer=_footer(local),
+                    ),
+                    refresh=True,
+                )
+                await asyncio.sleep(_REFRESH_S)
+
+
+async def show_lines(local: LocalMode, *, echo: Echo, logs: bool) -> None:
+    """One line for everything that changes."""
+    echo(f"broker {parse_address(local.broker_url)}; your web app finds it with")
+    echo(f"  export CELERY_BROKER_URL={local.broker_url}")
+    echo(f"what the workers write: {local.logs}")
+    async with asyncio.TaskGroup() as tasks:
+        if logs:
+            tasks.create_task(follow_logs(local, echo))
+        async for event in local.journal.follow():
+            echo(event_line(event))
+            for line in event.details:
+                echo(f"    | {line}")
+
+
+async def show_json(local: LocalMode, *, echo: Echo) -> None:
+    """One JSON object a line: first the run, then every event, each with its fleet's status."""
+    echo(json.dumps({"broker": local.broker_url, "logs": str(local.logs)}))
+    async for event in local.journal.follow():
+        echo(
+            json.dumps(
+                {
+                    "at": event.at,
+                    "fleet": event.fleet,
+                    "event": event.kind,
+                    "sentence": event.sentence,
+                    "details": event.details,
+                },
+                ensure_ascii=False,
+            )
+        )
+
+
+async def follow_logs(local: LocalMode, echo: Echo) -> None:
+    """Every line that a worker writes, behind the worker's name."""
+    read: dict[Path, int] = {}
+    while True:
+        for log in sorted(local.logs.glob("*.log")):
+            with suppress(OSError):
+                with log.open("rb") as file:
+                    file.seek(read.get(log, 0))
+                    whole, newline, _ = file.read().rpartition(b"\n")
+                read[log] = read.get(log, 0) + len(whole) + len(newline)
+                for line in whole.decode(errors="replace").splitlines():
+                    echo(f"{log.stem} | {line}")
+        await asyncio.sleep(_FOLLOW_EVERY_S)
+
+
+def _footer(local: LocalMode) -> str:
+    if local.stopping:
+        count = local.running()
+        who = "1 worker finishes" if count == 1 else f"{count} workers finish"
+        return f"stopping: {who} what they run; Ctrl-C again cuts them"
+    return (
+        f"your web app: export CELERY_BROKER_URL={local.broker_url}    "
+        f"logs: {local.logs}    Ctrl-C drains and stops"
+    )

@@ -1,0 +1,57 @@
+"""Numbers, durations and events as people read them in a terminal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sluiceway.report.events import Event
+from sluiceway.report.status import Workers
+
+
+def short(fleet: str) -> str:
+    """A fleet's name; the namespace only where it is not the default one."""
+    return fleet.removeprefix("default/")
+
+
+def number(value: int | None) -> str:
+    """A number, or «?» where it is unknown: never a zero in its place."""
+    return "?" if value is None else f"{value:,}".replace(",", " ")
+
+
+def seconds(value: float | None) -> str:
+    """A duration for people: «0.4s», «12s», «3m20s», «2h05m»."""
+    if value is None:
+        return ""
+    if value < 10:
+        return f"{value:.1f}s"
+    if value < 60:
+        return f"{value:.0f}s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02d}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m"
+
+
+def workers(counts: Workers) -> str:
+    """«3/5»: how many consume, of how many the fleet should have, and what the others do."""
+    extra = [
+        f"{count} {word}"
+        for count, word in (
+            (counts.starting, "starting"),
+            (counts.draining, "draining"),
+            (counts.silent, "silent"),
+        )
+        if count
+    ]
+    return f"{counts.ready}/{counts.desired}" + (f" ({', '.join(extra)})" if extra else "")
+
+
+def clock_time(at: float) -> str:
+    """Unix seconds as the time of day here."""
+    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
+
+
+def event_line(event: Event) -> str:
+    """One line: time, fleet, what happened."""
+    return f"{clock_time(event.at)} {short(event.fleet)}: {event.sentence}"
