@@ -34,57 +34,9 @@ def workerclass(**spec: Any) -> dict[str, Any]:
     return {**taskqueue(), "kind": "WorkerClass", "spec": spec}
 
 
-def worker(**more: Any) -> dict[str, Any]:
-    return {"app": "shop.tasks", "image": "registry.example/shop:1.4", **more}
-
-
-OBJECTS = {
-    "nothing wrong": taskqueue(),
-    "no worker": {**taskqueue(), "spec": {}},
-    "no image": taskqueue(worker={"app": "shop.tasks"}),
-    "a long name": {**taskqueue(), "metadata": {"name": "a" * 64}},
-    "min above max": taskqueue(scaling={"minReplicas": 50, "maxReplicas": 40}),
-    "min above the default max": taskqueue(scaling={"minReplicas": 11}),
-    "max of zero": taskqueue(scaling={"maxReplicas": 0}),
-    "two targets": taskqueue(scaling={"target": {"maxWait": "1s", "backlogPerReplica": 1}}),
-    "no target in the block": taskqueue(scaling={"target": {}}),
-    "a long task": taskqueue(broker={"visibilityTimeout": "5m"}),
-    "malformed durations": taskqueue(
-        broker={"visibilityTimeout": "1 hour"},
-        worker=worker(longestTask="0s"),
-        scaling={
-            "cooldownPeriod": "60",
-            "target": {"maxWait": "soon"},
-            "schedules": [{"cron": "0 2 * * *", "duration": "1d", "minReplicas": 1}],
-        },
-    ),
-    "queues": taskqueue(queues=["a", "b,c", "a", "x:y"], broker={"separator": ":"}),
-    "another broker": taskqueue(broker={"url": "amqp://rabbit//"}),
-    "a cluster": taskqueue(broker={"url": "redis+cluster://redis:6379"}),
-    "no database": taskqueue(broker={"url": "redis://redis/shop"}),
-    "no master": taskqueue(broker={"url": "sentinel://sentinel:26379/0"}),
-    "two addresses": taskqueue(broker={"url": "redis://redis", "urlFrom": {}}),
-    "priority steps": taskqueue(broker={"prioritySteps": [3, 0, 0]}),
-    "two images": taskqueue(worker=worker(like={"name": "web"})),
-    "a deployment with an image": taskqueue(
-        worker=worker(deploymentRef={"name": "workers"}, acks="late")
-    ),
-    "solo": taskqueue(worker=worker(pool="solo", concurrency=4)),
-    "a nickname for a time": taskqueue(
-        scaling={"schedules": [{"cron": "@daily", "duration": "1h", "minReplicas": 1}]}
-    ),
-    "fallback": taskqueue(scaling={"fallback": {"behavior": "static"}}),
-    "tolerance": taskqueue(scaling={"behavior": {"scaleUp": {"tolerance": "ten percent"}}}),
-    "a class": workerclass(default=True),
-    "tolerations": workerclass(
-        tolerations=[
-            {"effect": "NoSchedule"},
-            {"key": "a", "operator": "Exists", "value": "b"},
-            {"key": "a", "tolerationSeconds": 5},
-        ]
-    ),
-    "quantities": workerclass(resources={"requests": {"cpu": 1, "memory": "1GB"}}),
-}
+OBJECTS: dict[str, dict[str, Any]] = yaml.safe_load(
+    (Path(__file__).parents[1] / "data" / "objects" / "rules.yaml").read_text(encoding="utf-8")
+)
 
 
 @pytest.mark.parametrize("obj", OBJECTS.values(), ids=OBJECTS.keys())
