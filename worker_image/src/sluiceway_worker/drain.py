@@ -151,20 +151,27 @@ class Drain:
         intake, giver, consumer = self._intake, self._giver, self._consumer
         if intake is None or giver is None or consumer is None:
             return
-        if giver:
-            giver.send()
         if not intake.closed:
+            if giver:
+                giver.send()
             if intake.stuck or intake.owes:
                 self._settle(intake)
             return
-        if self.drained:
+        if self.drained and not giver:
+            # Drained by a lease, and now told to stop: there is nothing to wait for.
+            if self._orders.stopping:
+                state.should_stop = self._orders.exit_code
+            return
+        # First what is on its way: a BRPOP that still waits in the server would take the
+        # first message that is given back, and its own way back would change their order.
+        self._settle(intake)
+        if intake.outstanding:
             return
         if self._holds_unstarted():
             giver.add([*unstarted.withdraw(consumer), *self._runs.withdraw_queued()])
             self.scheduled.clear()
-            giver.send()
-        self._settle(intake)
-        if intake.outstanding or giver or state.reserved_requests or state.active_requests:
+        giver.send()
+        if giver or state.reserved_requests or state.active_requests:
             self._idle_since = None
         elif self._acknowledged(intake):
             self._finish()

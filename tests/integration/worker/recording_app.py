@@ -1,0 +1,82 @@
+"""The Celery application of these tests: its tasks write down what happened to them.
+
+Workers import it as ``-A recording_app`` with this folder as their working directory.
+Outcomes are counted in an SQLite file, not in logs: one row each time a run begins,
+one each time it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import closing
+from typing import Any
+
+from celery import Celery
+
+app = Celery("recording_app")
+app.conf.update(
+    broker_transport_options={
+        "global_keyprefix": os.environ.get("TEST_KEY_PREFIX", ""),
+        "priority_steps": [0, 3, 6, 9],
+    },
+    task_ignore_result=True,
+    task_default_queue="work",
+    worker_hijack_root_logger=False,
+    **({"task_acks_late": False} if os.environ.get("TEST_EARLY") else {}),
+)
+
+
+def record(event: str, task_id: str) -> None:
+    """One row, durable before the task goes on."""
+    with closing(sqlite3.connect(os.environ["TEST_RECORDS"], timeout=30)) as db:
+        db.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (event, task_id, time.time(), pid()))
+        db.commit()
+
+
+def pid() -> int:
+    return os.getpid()
+
+
+@app.task(bind=True)
+def work(self: Any, seconds: float = 0.0) -> None:
+    record("started", self.request.id)
+    time.sleep(seconds)
+    record("finished", self.request.id)
+
+
+@app.task(bind=True)
+def publish_then_work(self: Any, delay: float, seconds: float, child_id: str, **options: Any) -> None:
+    """Publish a child after ``delay`` seconds, and go on working."""
+    record("started", self.request.id)
+    time.sleep(delay)
+    work.apply_async(kwargs={"seconds": 0}, task_id=child_id, **options)
+    record("published", child_id)
+    time.sleep(seconds)
+    record("finished", self.request.id)
+
+
+@app.task(bind=True)
+def fail(self: Any) -> None:
+    record("started", self.request.id)
+    raise ValueError("as told")
+
+
+@app.task(bind=True, max_retries=1)
+def retry_once(self: Any) -> None:
+    record("started", self.request.id)
+    if self.request.retries == 0:
+        raise self.retry(countdown=0)
+    record("finished", self.request.id)
+
+
+@app.task(bind=True, rate_limit="1/m")
+def rare(self: Any) -> None:
+    record("started", self.request.id)
+    record("finished", self.request.id)
+
+
+@app.task
+def nothing() -> None:
+    """As little as a task can do."""
