@@ -301,6 +301,14 @@ def _free_port() -> int:
     return port
 
 
+async def test_tls_to_a_plain_server_is_said(a_fleet, redis_server):
+    fleet = a_fleet("video", url=f"rediss://127.0.0.1:{redis_server.port}/0")
+    brokers = Brokers(timeout_s=0.3)
+    problem = (await BrokerReader(brokers).read([fleet])).of(fleet).problem
+    assert "does not speak TLS" in problem
+    await brokers.close()
+
+
 @pytest.mark.skipif(
     shutil.which("redis-server") is None or shutil.which("openssl") is None,
     reason="the embedded server is built without TLS; needs redis-server and openssl on the PATH",
@@ -355,6 +363,7 @@ class TestTls:
         port, _ = tls
         assert (await started(a_fleet("video", url=f"rediss://localhost:{port}/0"))).known
 
-    async def test_tls_against_a_plain_server_is_said(self, tls, a_fleet, look, redis_server):
-        observation = await look(a_fleet("video", url=f"rediss://127.0.0.1:{redis_server.port}/0"))
-        assert "no TLS there" in observation.broker_problem
+    async def test_a_plain_url_to_a_tls_server_is_said(self, tls, a_fleet, started):
+        port, _ = tls
+        observation = await started(a_fleet("video", url=f"redis://127.0.0.1:{port}/0"))
+        assert "write rediss://" in observation.broker_problem

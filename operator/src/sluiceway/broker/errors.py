@@ -25,7 +25,7 @@ def sentence(exc: BaseException, address: BrokerAddress) -> str:
     """Say what ``exc`` means for whoever has to mend it. Never contains a password."""
     if isinstance(exc, BrokerError):
         return str(exc)
-    return f"broker {address}: {_cause(exc)}"
+    return f"broker {address}: {_cause(exc, encrypted=address.tls is not None)}"
 
 
 def key_problem(reply: bytes, *, wanted: str) -> str:
@@ -51,7 +51,7 @@ def key_problem(reply: bytes, *, wanted: str) -> str:
     return f"the key {shown} cannot be read ({error})"
 
 
-def _cause(exc: BaseException) -> str:
+def _cause(exc: BaseException, *, encrypted: bool) -> str:
     for cause in _chain(exc):
         match cause:
             case UnusableBrokerError():
@@ -73,6 +73,11 @@ def _cause(exc: BaseException) -> str:
                     "nothing listens there (connection refused); "
                     "is it running, are host and port right?"
                 )
+    if encrypted and isinstance(exc, (client.TimeoutError, TimeoutError)):
+        # A plain server waits for the rest of what it takes for a command.
+        return "it does not answer in time; it is slow, or does not speak TLS (then: redis://)"
+    if not encrypted and type(exc) is client.ConnectionError:
+        return f"the connection failed ({exc}); if the server wants TLS, write rediss://"
     return _reply(exc)
 
 

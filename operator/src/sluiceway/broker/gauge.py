@@ -2,8 +2,8 @@
 
 A request names queues and key prefixes; it becomes one batch of script calls and
 plain commands; the replies become a ``BrokerReading``. Between looks a gauge
-remembers only what must not be read every time: the heads of messages over 1 MB,
-and how far it has come in ``unacked``.
+remembers only what must not be read every time: heads over 1 MB, and how far it has
+come in ``unacked``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -41,8 +40,10 @@ from sluiceway_worker.wire import (
 
 KEYS_PER_CALL = 1_000
 """A script holds up the whole server while it runs; so many keys take about 1 ms."""
+PEEK = 50
+"""Messages of one key that are looked at, from the oldest, for one that is not for later."""
 LARGE_HEAD = 1_000_000
-"""Bytes. To look at a head the server copies it; a larger one is looked at rarely."""
+"""Bytes. To look at a message the server copies it; larger heads are looked at rarely."""
 LARGE_HEAD_EVERY_S = 5.0
 
 
@@ -106,15 +107,17 @@ class Gauge:
             script=READ_QUEUES,
             args=(
                 STAMP_HEADER,
+                PEEK,
+                LARGE_HEAD,
                 len(suffixes),
                 *suffixes,
-                self._unopened(chunk, len(suffixes)),
+                self._alone(chunk, len(suffixes)),
                 *(queue.prefix + queue.name for queue in chunk),
             ),
         )
 
-    def _unopened(self, chunk: Sequence[BrokerQueue], steps: int) -> str:
-        """The script's flags: which heads are to be left alone, "" for none."""
+    def _alone(self, chunk: Sequence[BrokerQueue], steps: int) -> str:
+        """The script's flags: which keys are to be left alone, "" for none."""
         if not self._large:
             return ""
         until = self._clock() - LARGE_HEAD_EVERY_S
@@ -137,22 +140,32 @@ class Gauge:
             return QueueFacts(problem=f"queue {queue.name}: {key_problem(reply, wanted='list')}")
         length, *fields = reply
         heads = (
-            self._head(queue, *fields[at : at + 5])  # five for each key that is not empty
-            for at in range(0, len(fields), 5)
+            self._head(queue, *fields[at : at + 7])  # seven for each key that is not empty
+            for at in range(0, len(fields), 7)
         )
         return QueueFacts(length=length, heads=tuple(heads))
 
     def _head(
-        self, queue: BrokerQueue, step: int, size: int, mid: bytes, eta: bytes, stamp: bytes
+        self,
+        queue: BrokerQueue,
+        step: int,
+        size: int,
+        message_id: bytes,
+        eta: bytes,
+        stamp: bytes,
+        hidden: int,
+        later: bytes,
     ) -> Head:
         if size < 0:
-            return replace(self._large[queue, step][1], size=None)
+            return self._large[queue, step][1]
         head = Head(
             step=step,
             size=size,
-            message_id=mid.decode("utf-8", "replace"),
+            message_id=message_id.decode("utf-8", "replace") or None,
             published=_number(stamp),
-            eta=_instant(eta),
+            eta=_number(eta),
+            later=tuple(float(one) for one in later.split(b",") if one),
+            hidden=hidden,
         )
         self._large.pop((queue, step), None)
         if size > LARGE_HEAD:
@@ -238,12 +251,3 @@ def _number(raw: bytes) -> float | None:
         return float(raw)
     except ValueError:
         return None
-
-
-def _instant(raw: bytes) -> float | None:
-    """ISO 8601, as Celery writes an ETA; one without a zone is UTC, as Celery reads it."""
-    try:
-        when = datetime.fromisoformat(raw.decode())
-    except ValueError:
-        return None
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()

@@ -30,18 +30,27 @@ class BrokerQueue:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Head:
-    """The oldest message of one priority key, without its body."""
+    """The oldest end of one priority key, without any body.
+
+    Messages for later do not wait; the message described here is the first behind
+    them that does.
+    """
 
     step: int
     """Which of the queue's priority steps, by position."""
-    size: int | None = None
-    """Bytes; None where it was left unopened this time because it was large before."""
+    size: int = 0
+    """Bytes that the server had to look at."""
     message_id: str | None = None
-    """What tells it from another message: the task's id, or a digest of its end."""
+    """What tells the message from another: its task's id, or a digest of its end. None
+    where only messages for later were seen."""
     published: float | None = None
-    """The publish stamp, Unix seconds."""
+    """Its publish stamp, Unix seconds."""
     eta: float | None = None
-    """Unix seconds."""
+    """Its ETA, Unix seconds."""
+    later: tuple[float, ...] = ()
+    """The ETAs of the messages for later in front of it, Unix seconds."""
+    hidden: int = 0
+    """Where no such message was seen: how many were not looked at."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,8 +1,8 @@
 """How long the oldest waiting message of a queue has waited.
 
 A wait counts from max(publish stamp, ETA), against the server's clock, and is never
-below 0: the clocks of those who publish differ. A head whose ETA lies in the future
-does not wait, it is scheduled. Without a stamp the wait counts from when this
+below 0: the clocks of those who publish differ. A message whose ETA is still to come
+does not wait, it is for later. Without a stamp the wait counts from when this
 message was first seen at the head: a lower bound, and marked as one.
 """
 
@@ -32,10 +32,13 @@ def queue_view(
         return QueueView(name=name, problem=problem), kept
 
     now_seen = {
-        (name, head.step): _seen(head, seen.get((name, head.step)), at) for head in facts.heads
+        (name, head.step): _seen(head.message_id, seen.get((name, head.step)), at)
+        for head in facts.heads
+        if head.message_id is not None
     }
-    waiting = [head for head in facts.heads if head.eta is None or head.eta <= at]
-    scheduled = [head.eta for head in facts.heads if head.eta is not None and head.eta > at]
+    # A server that would not tell its script the time calls nothing «for later».
+    waiting = [head for head in facts.heads if head.message_id and (head.eta or 0.0) <= at]
+    later = [eta for head in facts.heads for eta in (*head.later, head.eta or 0.0) if eta > at]
     waits = [
         max(at - max(_published(head, now_seen[name, head.step]), head.eta or 0.0), 0.0)
         for head in waiting
@@ -44,17 +47,20 @@ def queue_view(
         name=name,
         length=facts.length,
         oldest_wait_s=max(waits, default=None),
-        # One unstamped head may have waited longer than all the stamped ones.
-        oldest_wait_is_exact=all(head.published is not None for head in waiting),
-        head_eta=min(scheduled, default=None),
+        # One unstamped message may have waited longer than all the stamped ones, and so
+        # may one that nobody looked at.
+        oldest_wait_is_exact=all(head.published is not None for head in waiting)
+        and not any(head.hidden for head in facts.heads),
+        head_eta=min(later, default=None),
+        later_etas=tuple(sorted(later)),
     )
     return view, now_seen
 
 
-def _seen(head: Head, before: SeenHead | None, at: float) -> SeenHead:
-    if before is not None and before.message_id == head.message_id:
+def _seen(message_id: str, before: SeenHead | None, at: float) -> SeenHead:
+    if before is not None and before.message_id == message_id:
         return before
-    return SeenHead(message_id=head.message_id or "", since=at)
+    return SeenHead(message_id=message_id, since=at)
 
 
 def _published(head: Head, seen: SeenHead) -> float:

@@ -1,28 +1,38 @@
--- Length and head of many queues, without moving a message.
+-- Length and oldest waiting message of many queues, without moving a message.
 --
--- A queue's head (index -1 of a list, the oldest) is looked at here, inside the
--- server, and only its id, publish stamp and ETA leave it: the body, which may be
--- megabytes, never does. It is walked over as text, for a message must not go
--- through cjson (it is costly, and numbers lose digits). Only the members of the
--- message's own `headers` count: text inside a string, such as the arguments'
--- representation, cannot be mistaken for a header.
+-- A key's messages are looked at here, inside the server, from the oldest on (index
+-- -1), and only id, publish stamp and ETA leave it: the body, which may be megabytes,
+-- never does. A message for later (its ETA is to come) does not wait, and what stands
+-- behind it may: so the look goes on to the first that is not for later, over so
+-- many messages and bytes.
+--
+-- A message is walked over as text, for it must not go through cjson (that is costly,
+-- and numbers lose digits). Only the members of the message's own `headers` count:
+-- text inside a string, such as the arguments' representation, cannot be mistaken
+-- for a header.
 --
 -- Keys come as ARGV, not as KEYS: a user without permission on one declared key is
 -- refused the whole script, on an undeclared one the command alone fails.
 --
 -- ARGV: name of the stamp header
+--       how many messages of a key to look at, and how many bytes together
 --       s, the number of priority suffixes; then the s suffixes
---       unopened heads, as one character per queue and suffix: "1" leaves that head
---         unopened; or "" for none
+--       keys to leave alone, as one character per queue and suffix: "1" counts that
+--         key and looks at none of its messages; or "" for none
 --       the queues' base keys
 -- Reply: for each queue, in the order asked
---       0                                             empty
---       {length, suffix, size, id, eta, stamp, ...}   five more for each suffix that is
---                                                     not empty; suffix from 0, size -1
---                                                     when unopened, "" for what is absent
---       "<key>\n<error>"                              one of its keys cannot be read
+--       0                          empty
+--       {length, fields...}        seven for each key that is not empty:
+--           suffix                 its number, from 0
+--           size                   bytes looked at; -1 when left alone
+--           id, eta, stamp         of the first message that is not for later, ETA in
+--                                  Unix seconds; "" for what is absent or was not found
+--           hidden                 when none was found: how many were not looked at
+--           later                  the ETAs of those before it, separated by ","
+--       "<key>\n<error>"           one of its keys cannot be read
 
-local byte, find, sub = string.byte, string.find, string.sub
+local byte, find, match, sub = string.byte, string.find, string.match, string.sub
+local floor = math.floor
 local QUOTE, BACKSLASH = 34, 92
 
 -- All three return the position of the last byte of the value that starts at i, or nil.
@@ -78,67 +88,102 @@ local function each_member(s, i, visit)
   end
 end
 
-local stamp_header = ARGV[1]
-local id, eta, stamp
-
-local function text(s, first, last, longest)
-  if byte(s, first) == QUOTE then first, last = first + 1, last - 1 end
-  local value = sub(s, first, math.min(last, first + longest - 1))
-  return value == 'null' and '' or value
+-- Unix seconds of an ISO 8601 time, or nil. Without a zone it is UTC, as Celery reads
+-- it. Days are counted as in Howard Hinnant's days_from_civil.
+local function instant(s)
+  local y, m, d, hours, minutes, seconds, zone =
+    match(s, '^(%d%d%d%d)%-(%d%d)%-(%d%d)[T ](%d%d):(%d%d):(%d%d%.?%d*)(.*)$')
+  if not y then return nil end
+  y, m = tonumber(y), tonumber(m)
+  if m <= 2 then y, m = y - 1, m + 12 end
+  local days = 365 * y + floor(y / 4) - floor(y / 100) + floor(y / 400)
+    + floor((153 * (m - 3) + 2) / 5) + tonumber(d) - 1 - 719468
+  local at = days * 86400 + hours * 3600 + minutes * 60 + tonumber(seconds)
+  local sign, east_hours, east_minutes = match(zone, '^([+-])(%d%d):?(%d%d)')
+  if sign then
+    local east = east_hours * 3600 + east_minutes * 60
+    at = sign == '+' and at - east or at + east
+  end
+  return at
 end
 
+local stamp_header = ARGV[1]
+
+-- id, ETA in Unix seconds or nil, stamp
 local function look(s)
-  id, eta, stamp = '', '', ''
+  local id, eta, stamp = '', nil, ''
   each_member(s, 1, function(name, first)
     if name ~= 'headers' then return false end
     each_member(s, first, function(header, from, to)
-      if header == 'id' then id = text(s, from, to, 64)
-      elseif header == 'eta' then eta = text(s, from, to, 40)
-      elseif header == stamp_header then stamp = text(s, from, to, 32)
+      if byte(s, from) == QUOTE then from, to = from + 1, to - 1 end
+      if header == 'id' then
+        id = sub(s, from, math.min(to, from + 63))
+      elseif header == 'eta' then
+        eta = instant(sub(s, from, math.min(to, from + 39)))
+      elseif header == stamp_header then
+        stamp = sub(s, from, math.min(to, from + 31))
       end
-      return id ~= '' and stamp ~= '' and eta ~= ''
+      return false
     end)
     return true
   end)
   if id == '' then id = redis.sha1hex(sub(s, -512)) end
+  return id, eta, stamp
 end
 
-local suffixes = tonumber(ARGV[2])
-local unopened = ARGV[3 + suffixes]
-local first_queue = 4 + suffixes
+local most, most_bytes = tonumber(ARGV[2]), tonumber(ARGV[3])
+local time = redis.pcall('TIME')
+-- Without permission to ask the time nothing is known to be for later.
+local now = time.err and math.huge or time[1] + time[2] / 1000000
+
+-- The fields of one key that is not empty, or the error of its first command.
+local function look_at_key(key, length)
+  local later, bytes = {}, 0
+  for n = 1, math.min(length, most) do
+    local message = redis.pcall('LINDEX', key, -n)
+    if type(message) == 'table' then return nil, message end
+    bytes = bytes + #message
+    local id, eta, stamp = look(message)
+    if not eta or eta <= now then
+      return { bytes, id, eta and string.format('%.6f', eta) or '', stamp, 0,
+        table.concat(later, ',') }
+    end
+    later[n] = string.format('%.6f', eta)
+    if bytes > most_bytes then break end
+  end
+  return { bytes, '', '', '', length - #later, table.concat(later, ',') }
+end
+
+local suffixes = tonumber(ARGV[4])
+local alone = ARGV[5 + suffixes]
+local first_queue = 6 + suffixes
 local reply = {}
 
 for q = first_queue, #ARGV do
   local found, total, problem = nil, 0, nil
   for n = 0, suffixes - 1 do
-    local key = ARGV[q] .. ARGV[3 + n]
+    local key = ARGV[q] .. ARGV[5 + n]
     local length = redis.pcall('LLEN', key)
-    local head = nil
-    if type(length) == 'number' and length > 0 then
+    local fields, refused
+    if type(length) == 'table' then
+      refused = length
+    elseif length > 0 then
       local place = (q - first_queue) * suffixes + n + 1
-      if sub(unopened, place, place) == '1' then
-        head = false
+      if sub(alone, place, place) == '1' then
+        fields = { -1, '', '', '', 0, '' }
       else
-        head = redis.pcall('LINDEX', key, -1)
+        fields, refused = look_at_key(key, length)
       end
     end
-    local refused = type(length) == 'table' and length or type(head) == 'table' and head
     if refused then
       problem = key .. '\n' .. refused.err
       break
     end
-    if head ~= nil then
+    if fields then
       found = found or { 0 }
       total = total + length
-      local k = #found
-      if head then
-        look(head)
-        found[k + 1], found[k + 2] = n, #head
-        found[k + 3], found[k + 4], found[k + 5] = id, eta, stamp
-      else
-        found[k + 1], found[k + 2] = n, -1
-        found[k + 3], found[k + 4], found[k + 5] = '', '', ''
-      end
+      found[#found + 1] = n
+      for f = 1, 6 do found[#found + 1] = fields[f] end
     end
   end
   if found then found[1] = total end
