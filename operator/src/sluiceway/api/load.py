@@ -151,7 +151,7 @@ def _is_ours(body: Mapping[str, Any]) -> bool:
     version = body.get("apiVersion")
     if isinstance(version, str):
         return version.partition("/")[0] == GROUP
-    return body.get("kind") in MODELS or ("kind" not in body and "spec" in body)
+    return str(body.get("kind")) in MODELS or ("kind" not in body and "spec" in body)
 
 
 def _name_of(body: Mapping[str, Any]) -> str | None:

@@ -60,7 +60,9 @@ class Problem:
 
     def __str__(self) -> str:
         """One line, as the API server of Kubernetes 1.36 prints the same problem."""
-        where = f"{self.path}: " if self.path else ""
+        # A key that users choose may hold anything; a problem is one line all the same.
+        path = self.path if self.path.isprintable() else json.dumps(self.path)
+        where = f"{path}: " if path else ""
         shown = ""
         if self.why is Why.INVALID and not self.names_value and _is_scalar(self.value):
             shown = f"{_short(self.value)}: "

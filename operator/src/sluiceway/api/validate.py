@@ -108,7 +108,7 @@ def _kind_problem(obj: Mapping[str, Any]) -> Problem | None:
         return Problem(
             path="kind", message="add kind: TaskQueue or kind: WorkerClass", why=Why.REQUIRED
         )
-    if kind not in MODELS:
+    if not isinstance(kind, str) or kind not in MODELS:
         meant = nearest(str(kind), MODELS)
         mend = f"did you mean {meant}?" if meant else f"write one of {', '.join(MODELS)}"
         return Problem(path="kind", message=f"{GROUP} has no such kind: {mend}", value=kind)
