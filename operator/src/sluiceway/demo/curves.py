@@ -1,4 +1,4 @@
-"""From attempts at tasks to curves over time: how many wait, how many run, since when.
+"""From attempts at tasks to curves over time: how many wait, and how long each waited.
 
 Exact, because every change of these numbers is a row in the database; no sampling.
 """
@@ -18,21 +18,13 @@ class Steps:
     times: tuple[float, ...]
     values: tuple[float, ...]
 
-    @property
-    def most(self) -> float:
-        """The largest value; 0 where nothing ever happened."""
-        return max(self.values, default=0.0)
-
 
 def waiting(runs: Iterable[Run]) -> Steps:
     """How many attempts are due and have not started."""
     # A quick worker starts before the publisher has written down that it published.
-    return _level((min(run.due, run.started or run.due), run.started) for run in runs)
-
-
-def running(runs: Iterable[Run]) -> Steps:
-    """How many attempts have started and not ended."""
-    return _level((run.started, run.finished) for run in runs if run.started is not None)
+    return _level(
+        (run.due if run.started is None else min(run.due, run.started), run.started) for run in runs
+    )
 
 
 def waited(runs: Sequence[Run]) -> tuple[tuple[float, float], ...]:
@@ -46,12 +38,11 @@ def waited(runs: Sequence[Run]) -> tuple[tuple[float, float], ...]:
     )
 
 
-def _level(spans: Iterable[tuple[float | None, float | None]]) -> Steps:
+def _level(spans: Iterable[tuple[float, float | None]]) -> Steps:
     """How many of the spans (from, to) are open at each moment; an open end stays open."""
     changes: dict[float, int] = {}
     for start, end in spans:
-        if start is not None:
-            changes[start] = changes.get(start, 0) + 1
+        changes[start] = changes.get(start, 0) + 1
         if end is not None:
             changes[end] = changes.get(end, 0) - 1
     level, times, values = 0, [], []

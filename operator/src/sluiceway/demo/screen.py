@@ -109,23 +109,23 @@ def _drawn(scene: Scene) -> RenderableType:
         (duration(scene.page_now_s), f"bold {_colour(scene.page_now_s)}"),
         f" now   p50 {duration(scene.page_p50_s)}   p99 {duration(scene.page_p99_s)}",
     )
-    if not scene.fleets:
-        return Group(page, people)
-    fleets = Table.grid(padding=(0, 2))
-    for fleet in scene.fleets:
-        fleets.add_row(Text(fleet.name, style="bold"), _dots(fleet), _workers(fleet), _queue(fleet))
-        fleets.add_row("", "", Text(fleet.sentence, style="dim"))
-    return Group(page, people, Text(), fleets)
+    return Group(page, people, *(line for fleet in scene.fleets for line in _fleet(fleet)))
+
+
+def _fleet(fleet: FleetScene) -> tuple[RenderableType, ...]:
+    """A fleet in two lines: how it is, and why."""
+    dots = "●" * fleet.consuming + "○" * max(0, fleet.running - fleet.consuming)
+    now = Text.assemble(
+        (f"{fleet.name:<9}", "bold"),
+        (f"{dots:<12}", "green"),
+        f"{_workers(fleet)}, {_queue(fleet)}",
+    )
+    return Text(), now, Text(f"{'':9}{fleet.sentence}", style="dim", overflow="ellipsis")
 
 
 def _bar(part: int, whole: int) -> Text:
     filled = round(_BAR * part / whole) if whole else 0
     return Text.assemble(("█" * filled, "cyan"), ("░" * (_BAR - filled), "dim"))
-
-
-def _dots(fleet: FleetScene) -> Text:
-    """A dot for each worker: full ones take tasks, hollow ones are starting or leaving."""
-    return Text("●" * fleet.consuming + "○" * max(0, fleet.running - fleet.consuming), "green")
 
 
 def _workers(fleet: FleetScene) -> str:

@@ -53,8 +53,9 @@ class Teller:
     def after_the_first(self, act: Act) -> None:
         page = Spread.of(visit.took_s for visit in act.busy_pages)
         self._screen.point(
-            f"While people exported, the light page took {duration(page.p50_s)} (p50), "
-            f"{duration(page.p99_s)} (p99): it stood in line behind the PDFs.",
+            f"While people exported, half of the visits to the light page took longer than "
+            f"{duration(page.p50_s)} (p50), one in a hundred longer than {duration(page.p99_s)} "
+            "(p99): they stood in line behind the PDFs.",
             good=False,
         )
 

@@ -20,17 +20,9 @@ def duration(seconds: float | None) -> str:
     return f"{seconds // 60:.0f} m {seconds % 60:02.0f} s"
 
 
-def times(before: float | None, after: float | None) -> str:
-    """How many times as long the first took: «520 times», «1.4 times»."""
-    if not before or not after:
-        return UNKNOWN
-    ratio = before / after
-    return f"{ratio:.1f} times" if ratio < 10 else f"{float(f'{ratio:.2g}'):,.0f} times"
-
-
 def number(value: float | None) -> str:
-    """A count, with thousands apart."""
-    return UNKNOWN if value is None else f"{value:,.0f}"
+    """A count, with thousands apart: «1 140»."""
+    return UNKNOWN if value is None else f"{value:,.0f}".replace(",", " ")
 
 
 def plural(count: int | None, noun: str) -> str:
