@@ -23,6 +23,7 @@ from typing import Any, Protocol
 import pytest
 import redis
 from celery import Celery
+
 from sluiceway_worker import wire
 
 HERE = Path(__file__).parent
@@ -82,9 +83,9 @@ class Queue:
         return str(task_id)
 
     def key(self, step: int = 0) -> str:
-        return dict(
-            zip(wire.PRIORITY_STEPS, wire.queue_keys(self.prefix, "work"), strict=True)
-        )[step]
+        return dict(zip(wire.PRIORITY_STEPS, wire.queue_keys(self.prefix, "work"), strict=True))[
+            step
+        ]
 
     def waiting(self, step: int = 0) -> list[bytes]:
         """The raw messages of one priority list, the next one to be taken first."""
@@ -150,6 +151,12 @@ class Worker:
     def ends(self) -> int:
         """Wait for its end; the exit code."""
         return self.process.wait(timeout=PATIENCE_S)
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> Callable[..., Any]:
+    """``wait_for(probe, what)``: its first true value."""
+    return wait_until
 
 
 class StartWorker(Protocol):

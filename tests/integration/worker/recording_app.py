@@ -47,7 +47,9 @@ def work(self: Any, seconds: float = 0.0) -> None:
 
 
 @app.task(bind=True)
-def publish_then_work(self: Any, delay: float, seconds: float, child_id: str, **options: Any) -> None:
+def publish_then_work(
+    self: Any, delay: float, seconds: float, child_id: str, **options: Any
+) -> None:
     """Publish a child after ``delay`` seconds, and go on working."""
     record("started", self.request.id)
     time.sleep(delay)

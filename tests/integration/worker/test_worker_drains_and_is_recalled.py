@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
+
 from sluiceway_worker import wire
 
 POOLS = [
@@ -17,7 +19,7 @@ POOLS = [
 
 @pytest.mark.parametrize("pool", [*POOLS, pytest.param(("-P", "solo"), id="solo")])
 def test_an_idle_worker_drains_and_takes_tasks_again_when_it_is_recalled(
-    pool: tuple[str, ...], queue: Any, start_worker: Any, records: Any
+    pool: tuple[str, ...], queue: Any, start_worker: Any, records: Any, wait_for: Any
 ) -> None:
     worker = start_worker("-c", "2", *pool)
     for _ in range(3):
@@ -29,8 +31,8 @@ def test_an_idle_worker_drains_and_takes_tasks_again_when_it_is_recalled(
         worker.recall()
         records.wait_for("finished", task)
         worker.says(state=wire.CONSUMING, active=0)
+    wait_for(queue.empty, "nothing held any more")
     assert set(records.of("started").values()) == {1}
-    assert queue.empty()
 
 
 @pytest.mark.parametrize("pool", POOLS)
@@ -146,6 +148,4 @@ def test_a_thread_pools_queued_task_is_given_back(
 
 
 def _timestamp(iso: str) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(iso).timestamp()
