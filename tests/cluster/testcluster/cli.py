@@ -12,8 +12,9 @@ from pathlib import Path
 from testcluster import standing
 from testcluster.build import BuildError, ensure_built
 from testcluster.control_plane import ControlPlane
+from testcluster.engine import ImageError
 from testcluster.kubectl import KubectlError
-from testcluster.local import ClusterNeedsError, missing_packages
+from testcluster.local import ClusterNeedsError, missing_image_packages, missing_packages
 from testcluster.network import NetworkError
 from testcluster.node import NodeError
 from testcluster.processes import StartError
@@ -23,6 +24,7 @@ from testcluster.toolchain import ToolchainMissingError
 EXPECTED = (
     BuildError,
     ClusterNeedsError,
+    ImageError,
     KubectlError,
     NetworkError,
     NodeError,
@@ -57,8 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def packages(*, install: bool) -> None:
-    """Print the Debian packages that nodes lack here, or install them."""
-    missing = missing_packages()
+    """Print the Debian packages that nodes and image builds lack here, or install them."""
+    missing = missing_packages() + missing_image_packages()
     if not install or not missing:
         print(" ".join(missing))
         return
@@ -87,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("build", help="build the programs, if they are not in the cache")
-    needs = commands.add_parser("packages", help="the Debian packages that nodes lack here")
+    needs = commands.add_parser(
+        "packages", help="the Debian packages that nodes and image builds lack here"
+    )
     needs.add_argument("--install", action="store_true", help="install them")
     commands.add_parser("control-plane", help="a control plane without nodes, until Ctrl-C")
     up = commands.add_parser("up", help="a cluster with two nodes, which stays until `down`")

@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pytest
 
 from testcluster.build import ensure_built
 from testcluster.control_plane import ControlPlane
+from testcluster.engine import Engine, engine
 from testcluster.kubectl import Kubectl
-from testcluster.local import ClusterNeedsError, check_needs
+from testcluster.local import ClusterNeedsError
 from testcluster.provider import Cluster, Provider, provide
+
+T = TypeVar("T")
 
 MARKERS = {
     "control_plane": "needs a Kubernetes control plane, which is built on first use",
@@ -84,13 +88,15 @@ def namespace(control_plane: ControlPlane) -> Iterator[Namespace]:
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A cluster with the node pools `light` and `high-cpu`, shared by the session's tests."""
     chosen = request.config.option.cluster
-    if chosen is None:
-        try:
-            check_needs()
-        except ClusterNeedsError as reason:
-            pytest.skip(f"no cluster with nodes: {reason}")
-    with provide(Provider(chosen or Provider.LOCAL)) as running:
-        yield running
+    with _needed(provide(Provider(chosen or Provider.LOCAL)), required=chosen is not None) as here:
+        yield here
+
+
+@pytest.fixture(scope="session")
+def image_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """A Docker engine to build images with, shared by the session's tests."""
+    with _needed(engine(), required=request.config.option.cluster is not None) as here:
+        yield here
 
 
 @pytest.fixture
@@ -98,6 +104,19 @@ def cluster_namespace(cluster: Cluster) -> Iterator[Namespace]:
     """A namespace of the cluster with nodes that no other test uses."""
     with _fresh_namespace(cluster.kubectl) as fresh:
         yield fresh
+
+
+@contextmanager
+def _needed(provided: AbstractContextManager[T], *, required: bool) -> Iterator[T]:
+    """Skip the test where the machine lacks what it needs, unless the run asked for nodes."""
+    with ExitStack() as stack:
+        try:
+            here = stack.enter_context(provided)
+        except ClusterNeedsError as reason:
+            if required:
+                raise
+            pytest.skip(str(reason))
+        yield here
 
 
 @contextmanager

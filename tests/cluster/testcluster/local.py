@@ -44,6 +44,9 @@ PACKAGES = {
 
 NETWORK_PLUGINS_PACKAGE = "containernetworking-plugins"
 
+IMAGE_PACKAGES = {"dockerd": "docker.io", "debootstrap": "debootstrap"}
+"""Beyond that, what building images needs where no Docker engine runs."""
+
 
 class ClusterNeedsError(RuntimeError):
     """This machine cannot run nodes; the message says what it lacks."""
@@ -55,6 +58,13 @@ def missing_packages() -> list[str]:
     if node_files.cni_folder() is None:
         missing.add(NETWORK_PLUGINS_PACKAGE)
     return sorted(missing)
+
+
+def missing_image_packages() -> list[str]:
+    """Debian packages that would bring what building images lacks here."""
+    return sorted(
+        package for program, package in IMAGE_PACKAGES.items() if shutil.which(program) is None
+    )
 
 
 def check_needs() -> None:
