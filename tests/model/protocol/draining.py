@@ -1,0 +1,85 @@
+"""Draining by lease, recall, and SIGTERM, as the worker does them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from protocol.connection import answered
+from protocol.holdings import put_back
+from protocol.state import NOW, UNSTARTED, State, letter
+from protocol.working import is_own
+from protocol.world import Move, World
+
+
+def sees_the_lease(world: World, s: State) -> Iterator[Move]:
+    for i, w in enumerate(s.workers):
+        if w.able and w.leased and w.mode == "consuming":
+            yield f"{NOW[i]} sees a drain lease and takes no more", s.worker(i, mode="draining")
+
+
+def sees_no_lease(world: World, s: State) -> Iterator[Move]:
+    """Withdrawn or run out; without a connection the worker's own clock says the same."""
+    for i, w in enumerate(s.workers):
+        if w.process != "up" or w.leased:
+            continue
+        if w.mode in ("draining", "drained"):
+            yield f"{NOW[i]} sees no lease any more and consumes", s.worker(i, mode="consuming")
+        elif w.mode == "stopping" and not world.rules.stopping_is_final:
+            yield (
+                f"{NOW[i]} sees no lease any more and consumes, though told to stop",
+                s.worker(i, mode="consuming", told_to_go=False),
+            )
+
+
+def lease_ends(world: World, s: State) -> Iterator[Move]:
+    for i, w in enumerate(s.workers):
+        if w.leased and world.rules.leases_end:
+            yield f"the lease of {NOW[i]} ends", s.worker(i, leased=False)
+
+
+def is_told_to_stop(world: World, s: State) -> Iterator[Move]:
+    for i, w in enumerate(s.workers):
+        if w.told_to_go and w.process == "up" and w.mode != "stopping":
+            yield f"{NOW[i]} gets SIGTERM", s.worker(i, mode="stopping")
+
+
+def gives_back(world: World, s: State) -> Iterator[Move]:
+    """What was taken and not started returns to the head of its list."""
+    for i, w in enumerate(s.workers):
+        if not w.able or w.doubt:
+            continue
+        leaving = w.mode in ("draining", "stopping")
+        for k, m in enumerate(s.messages):
+            if m.memory[i] not in UNSTARTED:
+                continue
+            overfull = m.memory[i] == "reserved" and s.slots_taken(i) > world.slots
+            if not leaving and not overfull:
+                continue
+            if m.future and world.take == "atomic" and world.rules.parks_the_future:
+                continue
+            if is_own(world, m, i):
+                m = put_back(s, m, by=NOW[i])
+                sentence = f"{NOW[i]} gives {letter(k)} back"
+            else:
+                sentence = f"{NOW[i]} drops {letter(k)}, which is not its own any more"
+            yield from answered(
+                world, i, sentence, s.message(k, m), s.message(k, m.in_memory(i, ""))
+            )
+
+
+def says_drained(world: World, s: State) -> Iterator[Move]:
+    for i, w in enumerate(s.workers):
+        if w.mode != "draining" or not w.able or w.doubt:
+            continue
+        if world.rules.drained_waits_for_the_reply:
+            empty = s.empty_handed(i)
+        else:
+            empty = all(m.memory[i] in ("", "socket") for m in s.messages)
+        if empty:
+            yield f"{NOW[i]} says «drained»", s.worker(i, mode="drained")
+
+
+def exits(world: World, s: State) -> Iterator[Move]:
+    for i, w in enumerate(s.workers):
+        if w.mode == "stopping" and w.able and not w.doubt and s.empty_handed(i):
+            yield f"{NOW[i]} exits", s.worker(i, process="gone", leased=False)

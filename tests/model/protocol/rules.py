@@ -1,0 +1,72 @@
+"""The rules of the protocol, each of which can be left out to see what it is for.
+
+The protocol is what holds with all of them. ``tests/model/test_model_rules.py`` leaves
+out one at a time and expects the checker to find what goes wrong without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """Whether each rule is kept. The docstrings are the rules."""
+
+    late_replies_are_read: bool = True
+    """What a BRPOP brings to a worker that drains, stops or is full is read at once and
+    given back; it never waits in the socket for a free slot."""
+    late_replies_go_through_unacked: bool = True
+    """It is written into ``unacked`` first and given back by the script, which does
+    nothing the second time. A bare RPUSH whose answer is lost would be sent again."""
+    drained_waits_for_the_reply: bool = True
+    """«Drained» is said only when no BRPOP is on its way any more."""
+    receipts: bool = True
+    """A message is given back, recovered or acknowledged only where ``unacked_index``
+    still has the score that the taker wrote. The tag alone survives redelivery and may
+    be somebody else's by now."""
+    leases_end: bool = True
+    """A drain request ends by itself unless it is renewed."""
+    stopping_is_final: bool = True
+    """No end of a lease brings a worker back that was told to stop."""
+    settles_after_silence: bool = True
+    """A worker that lost its connection, was frozen or has just started compares what
+    Redis has in its name with what it knows, before it takes, starts or says anything."""
+    runs_survive_a_cut: bool = True
+    """When the connection is lost, kombu's restoring of all that the channel held is
+    kept from what is still running."""
+    proof_is_the_containers_end: bool = True
+    """The end of a main process, or a new one in its place, proves nothing: its children
+    may run on. The end of the whole container does."""
+    deletion_proves_nothing: bool = True
+    """A deleted Pod object alone is no proof of death."""
+    recovery_is_one_script: bool = True
+    """List, ``unacked`` and holdings change in one script."""
+    burial_looks_again: bool = True
+    """Recovery for silence alone asks in its own script whether the heartbeat is still
+    missing; it does not act on what was read before."""
+    finished_is_told: bool = True
+    """Recovery and the take acknowledge a message whose run is known to have finished."""
+    blames_only_crashes: bool = True
+    """Deaths by eviction, node loss or forced deletion count against no message."""
+    blames_only_what_ran: bool = True
+    """Only messages whose run had begun are counted; the others were just there."""
+    suspects_run_alone: bool = True
+    """Before the death that would make a message a dead letter, it runs alone."""
+    parks_the_future: bool = True
+    """A message with a far ETA is parked instead of going back to its list."""
+    release_is_one_script: bool = True
+    """Parked messages are released by a script that moves, not by a read and a write."""
+    counts_who_is_going: bool = True
+    """Replicas are lowered only when no pod of an earlier lowering is still there."""
+    recalls_who_stays: bool = True
+    """Nobody is recalled while a lowering that may mean it is under way."""
+    lowering_carries_its_version: bool = True
+    """A scale write is refused when the object has changed since it was decided."""
+    takeover_writes_first: bool = True
+    """A new leader writes to the scale object before it does anything else, so that a
+    write of its predecessor that is still under way is refused."""
+
+    def without(self, *names: str) -> Rules:
+        """The same without these."""
+        return replace(self, **dict.fromkeys(names, False))
