@@ -47,6 +47,7 @@ class Records:
     def __init__(self, path: Path) -> None:
         self.path = path
         with closing(sqlite3.connect(path)) as db:
+            db.execute("PRAGMA journal_mode=WAL")
             db.execute("CREATE TABLE events (event TEXT, task TEXT, at REAL, pid INTEGER)")
             db.commit()
 
