@@ -109,11 +109,9 @@ def _within(at: float, seconds: float, now: float) -> bool:
 def usage_ratio(amount: float, *, per_replica: float, current: int) -> float:
     """How much of what ``current`` workers are meant for is asked of them; 1 is exactly all.
 
-    Infinite when there is work and no worker, and 1 when there is neither.
+    Infinite without a worker: nothing is within a tolerance of that.
     """
-    if current == 0:
-        return math.inf if amount > 0 else 1.0
-    return amount / (per_replica * current)
+    return math.inf if current == 0 else amount / (per_replica * current)
 
 
 def within_tolerance(ratio: float, up: Rules, down: Rules) -> bool:

@@ -1,0 +1,492 @@
+"""decide as a table: one situation a line, and what is to come out of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sluiceway.api.taskqueue import TaskQueueSpec
+from sluiceway.decide import decide
+from sluiceway.decide.decision import Decision, Reason
+from sluiceway.decide.estimate import Learned, RunStats
+from sluiceway.decide.history import History
+from sluiceway.decide.observation import (
+    Observation,
+    QueueView,
+    RunTimes,
+    WorkerState,
+    WorkerView,
+)
+
+NOW = 1_764_000_000.0
+
+
+def spec(concurrency: int | None = None, **scaling: Any) -> TaskQueueSpec:
+    worker = {} if concurrency is None else {"concurrency": concurrency}
+    return TaskQueueSpec.model_validate(
+        {"queues": ["video"], "worker": worker, "scaling": {"max_replicas": 40} | scaling}
+    )
+
+
+def queue(length: int | None, **fields: Any) -> QueueView:
+    return QueueView(name="video", length=length, **fields)
+
+
+def worker(name: str, state: WorkerState = WorkerState.CONSUMING, **fields: Any) -> WorkerView:
+    heard = state not in (WorkerState.STARTING,)
+    return WorkerView(name=name, state=state, incarnation=f"{name}:1" if heard else None, **fields)
+
+
+def idle_workers(number: int, **fields: Any) -> tuple[WorkerView, ...]:
+    return tuple(worker(f"w{i}", **fields) for i in range(number))
+
+
+def seen(length: int | None = 0, replicas: int = 0, **fields: Any) -> Observation:
+    given = {"queues": (queue(length),), "workers": idle_workers(replicas)} | fields
+    return Observation(at=NOW, replicas=replicas, **given)
+
+
+def knows(run_s: float | None = None, *, idle_s: float | None = None, **fields: Any) -> History:
+    """A history without a window to wait for, that has learned a run time."""
+    times = {} if run_s is None else {"t": RunStats(runs=100, sum_s=100 * run_s)}
+    learned = Learned(at=NOW - 1, rate_per_s=0.0, run_times=times, cold_start_s=5.0)
+    old: dict[str, Any] = {
+        "recommendations": ((NOW - 1000, 0),),
+        "idle_since": None if idle_s is None else NOW - idle_s,
+        "learned": learned,
+    }
+    return History(**old | fields)
+
+
+DRAIN = WorkerState.DRAINING
+DRAINED = WorkerState.DRAINED
+STARTING = WorkerState.STARTING
+
+TABLE: dict[str, tuple[TaskQueueSpec, Observation, History, int, Reason]] = {
+    # --- what demand asks for
+    "an idle fleet at zero stays there": (
+        spec(), seen(), History(), 0, Reason.IDLE,
+    ),
+    "the first message of a fresh fleet starts one worker": (
+        spec(), seen(1), History(), 1, Reason.WORK_WAITING,
+    ),
+    "many messages of unknown length start four workers": (
+        spec(), seen(500), History(), 4, Reason.WORK_WAITING,
+    ),
+    "a worker takes as many tasks of unknown length as it has slots": (
+        spec(concurrency=4), seen(6), History(), 2, Reason.WORK_WAITING,
+    ),
+    "the wait target decides once run times are known": (
+        # 300 messages × 2 s in 30 s - 5 s of start are 24 slots, 6 workers of 4
+        spec(concurrency=4), seen(300), knows(2.0), 6, Reason.MEETING_TARGET,
+    ),
+    "a long task needs a slot of its own": (
+        spec(), seen(7), knows(120.0), 7, Reason.MEETING_TARGET,
+    ),
+    "messages that are late ask for more than those that are not": (
+        # 300 × 1 s within 3 s, a tenth of the target
+        spec(max_replicas=200),
+        seen(300, queues=(queue(300, oldest_wait_s=45.0),)),
+        knows(1.0), 100, Reason.MEETING_TARGET,
+    ),
+    "a message for the future starts nobody": (
+        spec(), seen(queues=(queue(1, head_eta=NOW + 600),)), knows(1.0), 0, Reason.IDLE,
+    ),
+    "a message that comes due within the cold start starts a worker": (
+        spec(), seen(queues=(queue(1, head_eta=NOW + 4),)), knows(1.0), 1, Reason.WORK_SCHEDULED,
+    ),
+    "only the head is known to be for the future": (
+        spec(), seen(queues=(queue(2, head_eta=NOW + 600),)), knows(1.0), 1, Reason.MEETING_TARGET,
+    ),
+    "a backlog target divides, and rounds up": (
+        spec(target={"backlog_per_replica": 10}), seen(41), knows(), 5, Reason.MEETING_TARGET,
+    ),
+    "in-flight tasks belong to the backlog": (
+        spec(target={"backlog_per_replica": 10}), seen(31, in_flight=10), knows(), 5,
+        Reason.MEETING_TARGET,
+    ),
+    "queues are summed": (
+        spec(target={"backlog_per_replica": 10}), seen(queues=(queue(15), queue(16))), knows(), 4,
+        Reason.MEETING_TARGET,
+    ),
+    # --- holding on
+    "an idle fleet keeps one worker until the cooldown is over": (
+        spec(), seen(replicas=1), knows(1.0, idle_s=59), 1, Reason.COOLING_DOWN,
+    ),
+    "an idle fleet goes to zero once the cooldown is over": (
+        spec(), seen(replicas=1), knows(1.0, idle_s=60), 0, Reason.DRAINING,
+    ),
+    "the step to zero does not wait for the window above zero": (
+        spec(), seen(replicas=3), knows(1.0, idle_s=60, recommendations=((NOW - 10, 3),)), 0,
+        Reason.DRAINING,
+    ),
+    "a step above zero waits for the highest recommendation of its window": (
+        spec(), seen(1, replicas=5), knows(1.0, recommendations=((NOW - 59, 4),)), 4,
+        Reason.DRAINING,
+    ),
+    "a fresh operator waits a full window before it takes anybody away": (
+        spec(), seen(1, replicas=5), History(), 5, Reason.STABILIZED,
+    ),
+    "an ETA task held by a worker keeps one worker": (
+        spec(),
+        seen(replicas=2, workers=(worker("a", scheduled=1, earliest_eta=NOW + 9e5), worker("b"))),
+        knows(1.0), 1, Reason.DRAINING,
+    ),
+    "an ETA task in the last worker keeps it however long it takes": (
+        spec(),
+        seen(replicas=1, workers=(worker("a", scheduled=1, earliest_eta=NOW + 9e5),)),
+        knows(1.0, idle_s=9e4), 1, Reason.WORK_SCHEDULED,
+    ),
+    "a running task keeps its worker": (
+        spec(), seen(replicas=1, workers=(worker("a", active=1, running_for_s=900.0),)),
+        knows(1.0, idle_s=9e4), 1, Reason.WORK_IN_FLIGHT,
+    ),
+    "minReplicas is a floor": (
+        spec(min_replicas=2), seen(replicas=5), knows(1.0, idle_s=600), 2, Reason.DRAINING,
+    ),
+    "a fleet at its minimum says so": (
+        spec(min_replicas=2), seen(replicas=2), knows(1.0, idle_s=600), 2, Reason.AT_MINIMUM,
+    ),
+    "maxReplicas is a ceiling": (
+        spec(max_replicas=3), seen(900), knows(1.0), 3, Reason.AT_MAXIMUM,
+    ),
+    "a raised minimum is met at once": (
+        spec(min_replicas=6), seen(replicas=1), knows(1.0), 6, Reason.AT_MINIMUM,
+    ),
+    "below the minimum demand may ask for more at once": (
+        spec(min_replicas=2), seen(900), knows(1.0), 36, Reason.MEETING_TARGET,
+    ),
+    "with a scaleUp block the minimum comes first, as in the HPA": (
+        spec(min_replicas=2, behavior={"scale_up": {}}), seen(900), knows(1.0), 2,
+        Reason.AT_MINIMUM,
+    ),
+    "a lowered maximum is met through drain, without window": (
+        spec(max_replicas=3), seen(900, replicas=5), knows(1.0, recommendations=((NOW, 5),)), 3,
+        Reason.DRAINING,
+    ),
+    "a message at zero starts one worker whatever behavior says": (
+        spec(behavior={"scale_up": {"select_policy": "Disabled"}}), seen(90), knows(1.0), 1,
+        Reason.RATE_LIMITED,
+    ),
+    "a scale-up window does not hold the first worker back": (
+        spec(behavior={"scale_up": {"stabilization_window_seconds": 300}}),
+        seen(90), History(), 1, Reason.WORK_WAITING,
+    ),
+    "behavior limits the pace": (
+        spec(behavior={"scale_up": {"policies": [
+            {"type": "Pods", "value": 2, "period_seconds": 60}]}}),
+        seen(900, replicas=3), knows(1.0), 5, Reason.RATE_LIMITED,
+    ),
+    "a pace toward zero holds for the last step, too": (
+        spec(behavior={"scale_down": {"policies": [
+            {"type": "Pods", "value": 1, "period_seconds": 60}]}}),
+        seen(replicas=3), knows(1.0, idle_s=600), 2, Reason.DRAINING,
+    ),
+    "within the tolerance nothing changes": (
+        spec(target={"backlog_per_replica": 10}, behavior={"scale_up": {"tolerance": "0.05"}}),
+        seen(83, replicas=8), knows(), 8, Reason.WITHIN_TOLERANCE,
+    ),
+    "beyond the tolerance the number follows": (
+        spec(target={"backlog_per_replica": 10}, behavior={"scale_up": {"tolerance": "0.05"}}),
+        seen(85, replicas=8), knows(), 9, Reason.MEETING_TARGET,
+    ),
+    "no worker is taken away during a rollout": (
+        spec(), seen(replicas=5, rolling_out=True), knows(1.0, idle_s=600), 5, Reason.ROLLING_OUT,
+    ),
+    "workers are added during a rollout": (
+        spec(), seen(7, replicas=5, rolling_out=True), knows(120.0), 7, Reason.MEETING_TARGET,
+    ),
+    # --- paused
+    "paused: left as it is, whatever waits": (
+        spec(paused=True), seen(900, replicas=2), knows(1.0), 2, Reason.PAUSED,
+    ),
+    "paused: left as it is, whatever the limits say": (
+        spec(paused=True, max_replicas=3), seen(replicas=5), knows(1.0), 5, Reason.PAUSED,
+    ),
+    "paused at a number: that many, also above the maximum": (
+        spec(paused={"replicas": 50}), seen(replicas=2), knows(1.0), 50, Reason.PAUSED,
+    ),
+    "paused at a number: that many, also while there is work": (
+        spec(paused={"replicas": 0}), seen(900, replicas=2), knows(1.0), 0, Reason.PAUSED,
+    ),
+    # --- unknown
+    "a broker that cannot be read leaves the fleet where it is": (
+        spec(),
+        seen(None, replicas=5, broker_problem="connection refused"),
+        knows(1.0, idle_s=600), 5, Reason.BROKER_UNKNOWN,
+    ),
+    "a broker that cannot be read starts nobody": (
+        spec(), seen(None, broker_problem="connection refused"), knows(1.0), 0,
+        Reason.BROKER_UNKNOWN,
+    ),
+    "another broker than the workers' leaves the fleet where it is": (
+        spec(), seen(0, replicas=5, mismatch="the workers are on database 1"),
+        knows(1.0, idle_s=600), 5, Reason.BROKER_MISMATCH,
+    ),
+    "one queue that cannot be read forbids the way down": (
+        spec(), seen(replicas=5, queues=(queue(0), queue(None, problem="WRONGTYPE"))),
+        knows(1.0, idle_s=600), 5, Reason.BROKER_UNKNOWN,
+    ),
+    "one queue that cannot be read leaves the way up for the others": (
+        spec(), seen(replicas=5, queues=(queue(9), queue(None, problem="WRONGTYPE"))),
+        knows(120.0), 9, Reason.BROKER_UNKNOWN,
+    ),
+    "the minimum holds while nothing is known": (
+        spec(min_replicas=2), seen(None, broker_problem="connection refused"), knows(1.0), 2,
+        Reason.BROKER_UNKNOWN,
+    ),
+    "a worker that fell silent is kept for what it may be running": (
+        spec(),
+        seen(replicas=2, workers=(worker("a", WorkerState.SILENT), worker("b"))),
+        knows(1.0, idle_s=600), 1, Reason.DRAINING,
+    ),
+    # --- workers that do not report
+    "not reporting: zero only when nothing is unacknowledged": (
+        spec(), seen(replicas=2, workers_report=False, unacked=1), knows(None, idle_s=600), 1,
+        Reason.WORK_IN_FLIGHT,
+    ),
+    "not reporting: to zero when nothing is unacknowledged": (
+        spec(), seen(replicas=2, workers_report=False, unacked=0), knows(None, idle_s=600), 0,
+        Reason.IDLE,
+    ),
+    "not reporting: no fewer than what may be running needs": (
+        spec(concurrency=4), seen(replicas=8, workers=(), workers_report=False, unacked=9),
+        knows(), 3,
+        Reason.WORK_IN_FLIGHT,
+    ),
+    "not reporting and nothing known of what runs: nobody is taken away": (
+        spec(), seen(replicas=8, workers_report=False), knows(), 8, Reason.WORK_IN_FLIGHT,
+    ),
+    "not reporting: the backlog may double the fleet once the last workers have come": (
+        spec(), seen(900, replicas=8, workers_report=False, unacked=9),
+        knows(raised_at=NOW - 6), 16, Reason.WORK_WAITING,
+    ),
+    "not reporting: no doubling before they have come": (
+        spec(), seen(900, replicas=8, workers_report=False, unacked=9),
+        knows(raised_at=NOW - 2), 8, Reason.WORK_WAITING,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("spec_", "observation", "history", "desired", "reason"),
+    TABLE.values(),
+    ids=TABLE.keys(),
+)
+def test_a_situation_leads_to_a_number_and_a_reason(
+    spec_: TaskQueueSpec,
+    observation: Observation,
+    history: History,
+    desired: int,
+    reason: Reason,
+) -> None:
+    decision = decide(spec_, observation, history, NOW)
+    assert (decision.desired, decision.reason) == (desired, reason), decision.sentence
+    plural = "worker" if desired == 1 else "workers"
+    assert decision.sentence.startswith(f"{desired} {plural}: ")
+    assert decision.sentence.endswith(".")
+    assert decision.steps[0].name == "demand"
+    assert decision.steps[-1].name == "drain"
+    assert all(step.sentence[0].isupper() or step.sentence[0].isdigit() for step in decision.steps)
+
+
+# --- fallback -------------------------------------------------------------------------
+
+UNREADABLE = seen(None, replicas=5, broker_problem="connection refused")
+
+
+def after_unknown(readings: int, observation: Observation, **fallback: Any) -> Decision:
+    history = knows(1.0, recommendations=((NOW - 1000, 0),))
+    for _ in range(readings):
+        decision = decide(spec(fallback=fallback), observation, history, NOW)
+        history = replace(decision.history, recommendations=((NOW - 1000, 0),))
+    return decision
+
+
+@pytest.mark.parametrize(
+    ("behavior", "replicas", "desired"),
+    [
+        ("static", 8, 8),
+        ("static", 2, 2),
+        ("currentReplicas", 8, 5),
+        ("currentReplicas", 2, 5),
+        ("currentReplicasIfHigher", 8, 8),
+        ("currentReplicasIfHigher", 2, 5),
+        ("currentReplicasIfLower", 8, 5),
+        ("currentReplicasIfLower", 2, 5),
+    ],
+)
+def test_only_a_static_fallback_lowers(behavior: str, replicas: int, desired: int) -> None:
+    decision = after_unknown(4, UNREADABLE, replicas=replicas, behavior=behavior)
+    assert (decision.desired, decision.reason) == (desired, Reason.FALLBACK)
+
+
+def test_the_fallback_holds_from_the_reading_after_the_threshold() -> None:
+    fallback = {"replicas": 8, "behavior": "static", "failure_threshold": 3}
+    assert after_unknown(3, UNREADABLE, **fallback).reason is Reason.BROKER_UNKNOWN
+    assert after_unknown(4, UNREADABLE, **fallback).reason is Reason.FALLBACK
+
+
+def test_one_good_reading_starts_the_count_anew() -> None:
+    fallback = {"replicas": 8, "behavior": "static"}
+    history = after_unknown(4, UNREADABLE, **fallback).history
+    history = decide(spec(fallback=fallback), seen(1, replicas=5), history, NOW).history
+    decision = decide(spec(fallback=fallback), UNREADABLE, history, NOW)
+    assert decision.reason is Reason.BROKER_UNKNOWN
+
+
+def test_the_limits_hold_for_a_fallback() -> None:
+    assert after_unknown(4, UNREADABLE, replicas=99, behavior="static").desired == 40
+
+
+def test_a_static_fallback_lowers_without_a_broker_and_spares_what_runs() -> None:
+    busy = worker("a", WorkerState.SILENT, active=1)
+    others = tuple(worker(name, WorkerState.SILENT) for name in "bcde")
+    blind = replace(UNREADABLE, workers=(busy, *others))
+    decision = after_unknown(4, blind, replicas=0, behavior="static")
+    assert decision.desired == 1  # zero is reached by known idleness only
+    assert decision.remove == ("b", "c", "d", "e")
+    assert decision.drain == ()
+
+
+# --- leaving --------------------------------------------------------------------------
+
+
+def test_going_down_asks_first_and_lowers_only_by_who_has_drained() -> None:
+    asked = decide(spec(), seen(replicas=3), knows(1.0, idle_s=600), NOW)
+    assert asked.drain == ("w0:1", "w1:1", "w2:1")
+    assert (asked.desired, asked.replicas, asked.remove) == (0, 3, ())
+    some = (worker("w0", DRAINED), worker("w1", DRAIN, active=1), worker("w2", DRAINED))
+    then = decide(spec(), seen(replicas=3, workers=some, in_flight=0), asked.history, NOW)
+    assert then.remove == ("w0", "w2")
+    assert then.replicas == 1
+    # A lease is held until they are gone: they must not begin again meanwhile.
+    assert then.drain == ("w0:1", "w1:1", "w2:1")
+
+
+def test_when_demand_returns_draining_workers_are_recalled_before_any_is_asked_for() -> None:
+    workers = (worker("a"), worker("b", DRAIN, active=1), worker("c", DRAINED))
+    history = knows(120.0, draining=("b:1", "c:1"))
+    decision = decide(spec(), seen(2, replicas=3, workers=workers), history, NOW)
+    assert (decision.replicas, decision.drain, decision.remove) == (3, (), ())
+
+
+def test_some_are_recalled_when_some_are_needed() -> None:
+    workers = tuple(worker(name, DRAIN) for name in "abcd")
+    history = knows(120.0, draining=tuple(f"{name}:1" for name in "abcd"))
+    decision = decide(spec(), seen(3, replicas=4, workers=workers), history, NOW)
+    assert (decision.desired, decision.replicas) == (3, 4)
+    assert decision.drain == ("a:1",)
+
+
+def test_workers_that_do_not_exist_go_first_and_have_no_name() -> None:
+    observation = seen(replicas=5, missing=3, workers=idle_workers(2))
+    decision = decide(spec(), observation, knows(1.0, idle_s=600), NOW)
+    assert (decision.desired, decision.replicas, decision.remove) == (0, 2, ())
+
+
+def test_a_stopping_worker_is_no_capacity_and_no_victim() -> None:
+    stopping = worker("old", WorkerState.STOPPING, active=1)
+    observation = seen(replicas=2, workers=(*idle_workers(2), stopping), in_flight=1)
+    decision = decide(spec(), observation, knows(1.0), NOW)
+    assert decision.desired == 1
+    assert decision.drain == ("w0:1",)
+
+
+def test_workers_that_do_not_report_go_by_number_and_the_cluster_chooses() -> None:
+    observation = seen(
+        replicas=3, workers=tuple(worker(n, STARTING) for n in "abc"), workers_report=False,
+        unacked=0,
+    )  # fmt: skip
+    decision = decide(spec(), observation, knows(None, idle_s=600), NOW)
+    assert (decision.replicas, decision.drain, decision.remove) == (0, (), ())
+
+
+def test_a_broker_that_cannot_be_read_recalls_nobody_by_a_write_and_removes_nobody() -> None:
+    workers = (worker("a", DRAINED), worker("b", DRAINED))
+    observation = seen(None, replicas=2, workers=workers, broker_problem="timeout")
+    decision = decide(spec(max_replicas=1), observation, knows(1.0), NOW)
+    assert (decision.desired, decision.replicas, decision.remove) == (1, 2, ())
+
+
+# --- waking ---------------------------------------------------------------------------
+
+WAKES: dict[str, tuple[TaskQueueSpec, Observation, History, float | None]] = {
+    "an idle fleet at zero needs no waking": (spec(), seen(), knows(1.0, idle_s=600), None),
+    "the cooldown ends": (
+        spec(), seen(replicas=1), knows(1.0, idle_s=20), NOW + 40,
+    ),
+    "the window ends": (
+        spec(), seen(1, replicas=5), knows(1.0, recommendations=((NOW - 50, 4), (NOW - 9, 2))),
+        NOW + 10,
+    ),
+    "a policy's period ends": (
+        spec(behavior={"scale_up": {"policies": [
+            {"type": "Pods", "value": 2, "period_seconds": 60}]}}),
+        seen(900, replicas=3), knows(1.0, scale_ups=((NOW - 15, 2),)), NOW + 45,
+    ),
+    "an ETA comes due, less the cold start": (
+        spec(), seen(queues=(queue(1, head_eta=NOW + 600),)), knows(1.0), NOW + 595,
+    ),
+    "a held ETA comes due, less the cold start": (
+        spec(), seen(replicas=1, workers=(worker("a", scheduled=1, earliest_eta=NOW + 90),)),
+        knows(1.0), NOW + 85,
+    ),
+    "a schedule begins": (
+        # 1 764 000 000 is 16:00 UTC
+        spec(schedules=[{"cron": "30 17 * * *", "duration": 600, "min_replicas": 2}]),
+        seen(), knows(1.0), NOW + 5400,
+    ),
+    "a schedule ends": (
+        spec(schedules=[{"cron": "0 16 * * *", "duration": 600, "min_replicas": 2}]),
+        seen(), knows(1.0), NOW + 600,
+    ),
+    "more may start once the first ones have come": (
+        spec(), seen(900, replicas=4, workers=tuple(worker(n, STARTING) for n in "abcd")),
+        knows(None, raised_at=NOW - 2), NOW + 3,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("spec_", "observation", "history", "wake_at"), WAKES.values(), ids=WAKES.keys()
+)
+def test_a_decision_names_the_next_moment_that_matters(
+    spec_: TaskQueueSpec, observation: Observation, history: History, wake_at: float | None
+) -> None:
+    assert decide(spec_, observation, history, NOW).wake_at == wake_at
+
+
+# --- what is carried over -------------------------------------------------------------
+
+
+def test_a_change_counts_as_an_event_only_once_it_is_seen() -> None:
+    limited = spec(behavior={"scale_up": {"policies": [
+        {"type": "Pods", "value": 2, "period_seconds": 60}]}})  # fmt: skip
+    first = decide(limited, seen(900, replicas=3), knows(1.0), NOW)
+    assert first.replicas == 5
+    not_done = decide(limited, seen(900, replicas=3), first.history, NOW + 2)
+    assert not_done.replicas == 5
+    assert not_done.history.scale_ups == ()
+    done = decide(limited, seen(900, replicas=5), not_done.history, NOW + 4)
+    assert done.history.scale_ups == ((NOW + 2, 2),)
+    assert (done.replicas, done.reason) == (5, Reason.RATE_LIMITED)
+
+
+def test_slots_are_what_heartbeats_say_then_what_is_written_then_what_was_learned() -> None:
+    one_each = {"target": {"max_wait": 30.0}}
+    busy = idle_workers(1, slots=8, tasks={"t": RunTimes(count=1, sum_s=60.0)})
+    heard = decide(spec(concurrency=2, **one_each), seen(32, 1, workers=busy), knows(60.0), NOW)
+    assert heard.recommendation == 4
+    written = decide(spec(concurrency=2, **one_each), seen(32), heard.history, NOW)
+    assert written.recommendation == 16
+    learned = decide(spec(**one_each), seen(32), heard.history, NOW)
+    assert learned.recommendation == 4
+
+
+def test_resuming_after_a_pause_is_a_fresh_start() -> None:
+    paused = decide(spec(paused=True), seen(1, replicas=5), knows(1.0), NOW)
+    resumed = decide(spec(), seen(1, replicas=5), paused.history, NOW + 1)
+    assert (resumed.desired, resumed.reason) == (5, Reason.STABILIZED)
