@@ -23,8 +23,10 @@ from sluiceway.local.launch import Launch
 from sluiceway.local.processes import Guard
 from sluiceway.observe import Watched
 
-WORKS = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(0)); print('up'); time.sleep(60)"
-STAYS = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up'); time.sleep(60)"
+WORKS = """import signal, sys, time
+signal.signal(15, lambda *_: sys.exit(0)); print('up'); time.sleep(60)"""
+STAYS = """import signal, time
+signal.signal(15, signal.SIG_IGN); print('up'); time.sleep(60)"""
 FAILS = "print('first'); raise SystemExit('no module named tasks')"
 
 TASKQUEUE = TaskQueue.from_outside(
@@ -62,7 +64,7 @@ class World:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(60):
-            while not holds():
+            while not holds():  # noqa: ASYNC110 another process cannot set an event of ours
                 await asyncio.sleep(0.02)
 
     async def up(self, fleet: ProcessFleet, count: int) -> None:

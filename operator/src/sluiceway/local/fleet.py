@@ -24,7 +24,7 @@ from sluiceway.observe import RunningWorker, Watched
 _COLD_WITHIN_S = 5.0
 """After SIGQUIT (Celery's cold shutdown) a worker's group is ended by force."""
 
-_UP_AFTER_S = 20.0
+UP_AFTER_S = 20.0
 """A process that has stayed up so long is taken to be ready, as a pod without a probe
 is. If it is not heard then, it may be speaking in another broker."""
 
@@ -76,6 +76,7 @@ class ProcessFleet:
         clock: Callable[[], float],
         changed: Callable[[], None],
         on_exit: Callable[[Exit], None],
+        up_after_s: float = UP_AFTER_S,
     ) -> None:
         """An empty fleet.
 
@@ -84,6 +85,7 @@ class ProcessFleet:
             clock: the time of day, Unix seconds.
             changed: called when a worker has started or ended.
             on_exit: called when one ended that nobody had told to go.
+            up_after_s: how long a process stays up until it is taken to be ready.
         """
         self.watched = watched
         self.launch = launch
@@ -98,6 +100,7 @@ class ProcessFleet:
         self._clock = clock
         self._changed = changed
         self._on_exit = on_exit
+        self._up_after_s = up_after_s
         self._workers: dict[str, LocalWorker] = {}
         self._backoff = Backoff()
         self._started = 0
@@ -122,7 +125,7 @@ class ProcessFleet:
             RunningWorker(
                 name=w.name,
                 created_at=w.started_at,
-                ready=now - w.started_at > _UP_AFTER_S or None,
+                ready=now - w.started_at > self._up_after_s or None,
                 stopping=w.told_to_go,
             )
             for w in self._workers.values()

@@ -30,7 +30,7 @@ from sluiceway.api.taskqueue import TaskQueue
 from sluiceway.broker.address import AddressError, BrokerAddress, parse_address
 from sluiceway.broker.connection import Brokers
 from sluiceway.local.brokers import EMBEDDED, choose_brokers
-from sluiceway.local.fleet import Exit, ProcessFleet
+from sluiceway.local.fleet import UP_AFTER_S, Exit, ProcessFleet
 from sluiceway.local.launch import launch_of, link_agent
 from sluiceway.local.processes import Guard
 from sluiceway.local.rundir import RunFolder
@@ -66,6 +66,8 @@ class Settings:
     log_dir: Path | None = None
     """Where the workers' output is kept; None: in the run's folder, and gone with it."""
     pace: Pace = field(default_factory=Pace)
+    up_after_s: float = UP_AFTER_S
+    """A worker that has stayed up so long and is not heard, may be on another broker."""
     runtime: Path | None = None
     """The folder in which running local modes are found; None: this user's own."""
 
@@ -186,6 +188,7 @@ class LocalMode:
                 clock=time.time,
                 changed=partial(loop.touch, taskqueue.key),
                 on_exit=partial(self._worker_ended, taskqueue.key),
+                up_after_s=settings.up_after_s,
             )
             self.fleets[taskqueue.key] = fleet
             loop.put(fleet)
