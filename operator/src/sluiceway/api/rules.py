@@ -1,7 +1,8 @@
-"""The rules that connect fields, and those that a type alone cannot tell.
+"""The rules of a TaskQueue: those that connect fields, and those that a type cannot tell.
 
 Each is declared once, as a CEL expression for the API server and as Python for local
-mode, with one sentence. The rules of durations and quantities stand with their types.
+mode, with one sentence. The rules of durations and quantities stand with their
+types, those of a WorkerClass in a module of their own.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from sluiceway.api import duration
 from sluiceway.api.problem import Why
 from sluiceway.api.rule import Rule
+from sluiceway.api.workerclass_rules import WORKERCLASS_RULES
 
 Node = Mapping[str, Any]
 
@@ -325,43 +327,6 @@ TASKQUEUE_RULES: tuple[Rule, ...] = (
             "broker cannot be read"
         ),
         why=Why.REQUIRED,
-    ),
-)
-
-WORKERCLASS_RULES: tuple[Rule, ...] = (
-    Rule(
-        name="a toleration of all keys asks for Exists",
-        at="spec.tolerations[*]",
-        field="operator",
-        reads=("key", "operator"),
-        cel="has(self.key) || self.operator == 'Exists'",
-        holds=lambda toleration: "key" in toleration or toleration["operator"] == "Exists",
-        sentence=(
-            "a toleration without a key bears all taints, and then operator must be Exists: "
-            "write key, or operator: Exists"
-        ),
-    ),
-    Rule(
-        name="Exists takes no value",
-        at="spec.tolerations[*]",
-        field="value",
-        reads=("operator", "value"),
-        cel="self.operator != 'Exists' || !has(self.value)",
-        holds=lambda toleration: toleration["operator"] != "Exists" or "value" not in toleration,
-        sentence="operator Exists takes no value: remove value, or write operator: Equal",
-        why=Why.FORBIDDEN,
-    ),
-    Rule(
-        name="only NoExecute is borne for a time",
-        at="spec.tolerations[*]",
-        field="tolerationSeconds",
-        reads=("effect", "tolerationSeconds"),
-        cel="!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
-        holds=lambda toleration: (
-            "tolerationSeconds" not in toleration or toleration.get("effect") == "NoExecute"
-        ),
-        sentence="is for effect NoExecute only: remove it, or write effect: NoExecute",
-        why=Why.FORBIDDEN,
     ),
 )
 

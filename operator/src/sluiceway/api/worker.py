@@ -110,7 +110,8 @@ class Worker(Model):
             "Where the worker's agent comes from, which reports what runs and drains workers "
             "without loss. inject: Sluiceway lays it on a read-only mount beside the image; "
             "image: sluiceway-worker is installed in the image; none: a plain Celery worker, "
-            "of which only what Redis shows is known. Not used with deploymentRef."
+            "of which only what Redis shows is known. With deploymentRef nothing is laid into the "
+            "pods: write image where sluiceway-worker is in theirs."
         ),
     )
     python: Text | None = Field(

@@ -70,9 +70,7 @@ class Report:
 
 
 def check(
-    more: Annotated[
-        list[Path] | None, typer.Argument(metavar="FILE", help="More files.")
-    ] = None,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="More files.")] = None,
     files: Annotated[
         list[Path] | None,
         typer.Option(
