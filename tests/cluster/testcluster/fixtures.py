@@ -16,12 +16,13 @@ from typing import TypeVar
 
 import pytest
 
-from testcluster.build import ensure_built
+from testcluster.build import BuildError, ensure_built
 from testcluster.control_plane import ControlPlane
 from testcluster.engine import Engine, engine
 from testcluster.kubectl import Kubectl
 from testcluster.local import ClusterNeedsError
 from testcluster.provider import Cluster, Provider, provide
+from testcluster.toolchain import ToolchainMissingError
 
 T = TypeVar("T")
 
@@ -66,8 +67,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if needed and not session.config.option.collectonly:
         capture = session.config.pluginmanager.getplugin("capturemanager")
         assert capture is not None
-        with capture.global_and_fixture_disabled():
-            ensure_built()
+        try:
+            with capture.global_and_fixture_disabled():
+                ensure_built()
+        except (BuildError, ToolchainMissingError) as error:
+            without = " and ".join(f"not {name}" for name in MARKERS)
+            raise pytest.UsageError(f'{error}\nTo run the rest: pytest -m "{without}"') from error
 
 
 @pytest.fixture(scope="session")
