@@ -24,11 +24,9 @@ def whole(number: int) -> str:
     return f"{number:,}".replace(",", " ")
 
 
-def decimal(number: float) -> str:
-    """Two significant digits, more where they are whole: 0.0314 → «0.031», 231.4 → «231»."""
-    if number >= 10:
-        return whole(round(number))
-    return f"{number:.2g}"
+def decimal(number: float, digits: int = 2) -> str:
+    """Significant digits, more where they are whole: 0.0314 → «0.031», 231.4 → «231»."""
+    return whole(round(number)) if number >= 10 else f"{number:.{digits}g}"
 
 
 def seconds(duration: float) -> str:
@@ -170,7 +168,7 @@ def rate_limited(wanted: int, current: int, *, up: bool) -> str:
 def within_tolerance(ratio: float, rule: float) -> str:
     """Close enough to change nothing."""
     return (
-        f"demand is {decimal(ratio)} times what they are meant for, "
+        f"demand is {decimal(ratio, 3)} times what they are meant for, "
         f"within the tolerance of {decimal(rule)}"
     )
 

@@ -1,0 +1,192 @@
+"""The rule in numbers that can be checked by hand, and its shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluiceway.api.scaling import Scaling
+from sluiceway.decide.demand import Demand
+from sluiceway.decide.estimate import Learned, RunStats
+from sluiceway.decide.history import History
+from sluiceway.decide.recommend import Recommendation, rate_window_s, recommend
+
+NOW = 1000.0
+
+
+def demand(waiting: int = 0, **fields: Any) -> Demand:
+    given = {
+        "due_soon": 0,
+        "in_flight": 0,
+        "in_flight_bound": 0,
+        "held": 0,
+        "later": 0,
+        "next_eta": None,
+        "oldest_wait_s": 0.0,
+        "oldest_wait_is_exact": True,
+        "present": 0,
+        "present_slots": 0,
+        "silent": 0,
+        "unknown": None,
+    } | fields
+    return Demand(waiting=waiting, **given)
+
+
+def asked(
+    demanded: Demand,
+    *,
+    run_s: float | None,
+    rate: float = 0.0,
+    cold_start_s: float = 5.0,
+    current: int = 0,
+    slots: int = 1,
+    max_wait: float = 30.0,
+    **history: Any,
+) -> Recommendation:
+    times = {} if run_s is None else {"t": RunStats(runs=100, sum_s=100 * run_s)}
+    learned = Learned(rate_per_s=rate, run_times=times, cold_start_s=cold_start_s)
+    return recommend(
+        Scaling.model_validate({"target": {"max_wait": max_wait}}),
+        demanded,
+        History(learned=learned, **history),
+        current=current,
+        slots=slots,
+        now=NOW,
+    )
+
+
+def slots_for(demanded: Demand, **fields: Any) -> float:
+    return asked(demanded, **fields).amount
+
+
+def test_waiting_work_is_to_be_done_in_what_is_left_after_the_cold_start() -> None:
+    # 100 × 1 s in 30 s - 5 s
+    assert slots_for(demand(100), run_s=1.0) == pytest.approx(4.0)
+
+
+def test_workers_that_are_there_have_the_whole_time() -> None:
+    # 90 × 1 s in 30 s
+    there = demand(90, present=3, present_slots=3)
+    assert slots_for(there, run_s=1.0, current=3) == pytest.approx(3.0)
+
+
+def test_work_beyond_what_is_there_goes_to_new_workers() -> None:
+    # 2 slots do 60 s of work in 30 s; the other 50 s of work take 2 slots for 25 s
+    there = demand(110, present=2, present_slots=2)
+    assert slots_for(there, run_s=1.0, current=2) == pytest.approx(4.0)
+
+
+def test_workers_on_their_way_are_not_asked_for_again_as_time_passes() -> None:
+    for waited in range(6):
+        on_their_way = demand(100, oldest_wait_s=float(waited))
+        fields: dict[str, Any] = {"run_s": 1.0, "current": 4, "raised_at": NOW - waited}
+        assert asked(on_their_way, **fields).replicas == 4
+
+
+def test_what_has_waited_leaves_less_time_for_the_rest() -> None:
+    # 60 × 1 s in 30 s - 15 s - 5 s
+    assert slots_for(demand(60, oldest_wait_s=15.0), run_s=1.0) == pytest.approx(6.0)
+
+
+def test_late_messages_are_cleared_in_a_tenth_of_the_target() -> None:
+    assert slots_for(demand(60, oldest_wait_s=500.0), run_s=1.0) == pytest.approx(20.0)
+
+
+def test_no_task_is_asked_to_take_two_slots() -> None:
+    assert slots_for(demand(7, oldest_wait_s=500.0), run_s=3600.0) == pytest.approx(7.0)
+
+
+def test_a_cold_start_longer_than_the_target_asks_for_the_fastest_that_makes_sense() -> None:
+    assert slots_for(demand(60), run_s=1.0, cold_start_s=90.0) == pytest.approx(20.0)
+
+
+def test_what_arrives_needs_its_run_time_in_slots() -> None:
+    busy = demand(1, in_flight=8, in_flight_bound=8, present=9, present_slots=9)
+    assert slots_for(busy, run_s=2.0, rate=4.0, current=9) == pytest.approx(8.0, rel=0.02)
+
+
+def test_messages_that_wait_are_not_counted_as_arrivals_once_more() -> None:
+    # 100 that came at once are 100/120 a second over the window, and all of them wait.
+    assert slots_for(demand(100), run_s=1.0, rate=100 / 120) == pytest.approx(4.0)
+
+
+def test_running_tasks_keep_their_slots_when_nothing_more_arrives() -> None:
+    busy = demand(in_flight=6, in_flight_bound=6, present=9, present_slots=9)
+    assert asked(busy, run_s=600.0, current=9).replicas == 6
+
+
+def test_where_nothing_waits_nobody_is_started() -> None:
+    busy = demand(in_flight=9, in_flight_bound=9, present=1, present_slots=4)
+    assert asked(busy, run_s=60.0, rate=100.0, current=1, slots=4).replicas == 1
+
+
+def test_a_rate_fades_as_soon_as_nothing_comes_any_more() -> None:
+    idle = demand(present=50, present_slots=50)
+    sizes = [
+        asked(idle, run_s=1.0, rate=40.0, current=50, idle_since=NOW - idle_s).replicas
+        for idle_s in (0.05, 0.5, 1.0, 2.0)
+    ]
+    assert sizes == [40, 6, 3, 2]
+
+
+def test_the_rate_is_averaged_over_longer_than_anything_it_is_used_for() -> None:
+    target = Scaling().target
+    assert rate_window_s(target, None) == 120.0
+    assert rate_window_s(target, 600.0) == 2400.0
+
+
+def test_the_bound_on_unknown_tasks_doubles_only_when_the_last_ones_have_come() -> None:
+    def bound(current: int, present: int, raised_s_ago: float) -> int:
+        return asked(
+            demand(900, present=present, present_slots=present),
+            run_s=None,
+            current=current,
+            raised_at=NOW - raised_s_ago,
+        ).replicas
+
+    assert bound(0, 0, 1e9) == 4
+    assert bound(4, 4, 2.0) == 4
+    assert bound(4, 3, 60.0) == 4
+    assert bound(4, 4, 6.0) == 8
+
+
+@given(
+    st.integers(0, 500),
+    st.integers(0, 50),
+    st.floats(0.001, 1000),
+    st.floats(0, 50),
+    st.floats(0, 100),
+    st.integers(0, 40),
+    st.integers(1, 8),
+)
+def test_each_message_more_and_each_second_waited_asks_for_as_many_or_more(
+    waiting: int,
+    in_flight: int,
+    run_s: float,
+    rate: float,
+    oldest_s: float,
+    current: int,
+    slots: int,
+) -> None:
+    def replicas(more: int, later_s: float) -> int:
+        return asked(
+            demand(
+                waiting + more,
+                in_flight=in_flight,
+                in_flight_bound=in_flight,
+                oldest_wait_s=oldest_s + later_s,
+                present=current,
+                present_slots=current * slots,
+            ),
+            run_s=run_s,
+            rate=rate,
+            current=current,
+            slots=slots,
+        ).replicas
+
+    assert replicas(1, 0.0) >= replicas(0, 0.0)
+    assert replicas(50, 0.0) >= replicas(1, 0.0)
+    assert replicas(0, 10.0) >= replicas(0, 0.0)
