@@ -16,6 +16,9 @@ from sluiceway.cli.output import CommandError, ExitCode, Output, complain, to_js
 if TYPE_CHECKING:
     from sluiceway.demo.figures import Figures
 
+_LINE_WIDTH = 110
+"""Where there is no terminal that has a width of its own."""
+
 
 def demo(
     clicks: Annotated[
@@ -81,6 +84,8 @@ def demo(
     )
     # Standard output is for the figures alone where a program reads it.
     console = Console(highlight=False, stderr=output is Output.JSON)
+    if not console.is_terminal:
+        console.width = _LINE_WIDTH
     try:
         figures = asyncio.run(_stopped_by_signals(play(sizes, Teller(Screen(console)), output_dir)))
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -41,15 +41,14 @@ class Figures:
     page_after: Spread
     """The light page while workers made them."""
     pages_failed: int
+    """Visits to it, in both acts, that were answered with an error or not at all."""
     click_before: Spread
     """From a click to its answer, which was the PDF's own."""
     click_after: Spread
     """From a click to its answer, a 202."""
     pdf_before: Spread
-    """From a click to the PDF."""
+    """From a click to the PDF, of those that came to one."""
     pdf_after: Spread
-    pdfs_missing: int
-    """Clicks of both acts that never came to a PDF."""
     export_cost_s: float
     """About how long one export keeps one core busy."""
     asked_within_s: float | None
@@ -62,8 +61,8 @@ class Figures:
     exports_waited: Spread
     """From published to started."""
     emails_waited: Spread
-    most_workers: int
-    """The most export workers at once."""
+    export_workers: tuple[int, int, int]
+    """At the start of the second act, the most at once, and at its end."""
     export_worker_seconds: float
     email_worker_seconds: float
 
@@ -78,7 +77,6 @@ def figures_of(show: Recording) -> Figures:
     exports, emails = show.runs_of("exports"), show.runs_of("emails")
     fleet = show.fleet("exports")
     first = min((run.due for run in exports), default=None)
-    clicks = (*show.before.clicks, *show.after.clicks)
     return Figures(
         page_calm=_answers(show.calm),
         page_before=_answers(show.before.busy_pages),
@@ -88,18 +86,17 @@ def figures_of(show: Recording) -> Figures:
         click_after=_answers(show.after.clicks),
         pdf_before=Spread.of(v.pdf_s for v in show.before.clicks),
         pdf_after=Spread.of(v.pdf_s for v in show.after.clicks),
-        pdfs_missing=sum(v.pdf_s is None for v in clicks),
         export_cost_s=export_cost_s(show.rows, show.rows_per_s, show.cores),
         asked_within_s=_since(first, fleet.asked_at),
         started_within_s=_since(
-            first, min((r.started for r in exports if r.started), default=None)
+            first, min((r.started for r in exports if r.started is not None), default=None)
         ),
         exports=show.tallies["exports"],
         emails=show.tallies["emails"],
         all_tasks=show.tallies[""],
         exports_waited=Spread.of(run.waited_s for run in exports),
         emails_waited=Spread.of(run.waited_s for run in emails),
-        most_workers=fleet.most,
+        export_workers=(fleet.samples[0].running, fleet.most, fleet.samples[-1].running),
         export_worker_seconds=fleet.worker_seconds,
         email_worker_seconds=show.fleet("emails").worker_seconds,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -36,7 +37,7 @@ def page(show: Recording, figures: Figures, charts: Charts) -> str:
             f'<span class="before">{escape(before)}</span> {escape(between.strip())} '
             f'<span class="after">{escape(after)}</span>'
         ),
-        story=escape(summary.story(show, figures)),
+        story=re.sub(r"(\d) (m?s)\b", r"\1&nbsp;\2", escape(summary.story(show, figures))),
         cards="\n".join(_cards(figures)),
         figures="\n".join(_figure(charts, chart) for chart in charts.charts),
         table=_table(figures),
@@ -65,7 +66,7 @@ def _cards(figures: Figures) -> list[str]:
             f"of {number(tasks.published)} tasks published; {number(tasks.finished)} finished",
         ),
         _card(
-            f'0 <span class="to">→</span> {figures.most_workers} <span class="to">→</span> 0',
+            ' <span class="to">→</span> '.join(map(number, figures.export_workers)),
             f"export workers, {number(figures.export_worker_seconds)} worker-seconds in all",
         ),
         _card(

@@ -41,8 +41,8 @@ def draw(charts: Charts, headline: str, below: str, target: Path) -> None:
         sharex=True,
         gridspec_kw={"height_ratios": (1.5, 1, 1, 1.2), "hspace": 0.5},
     )
-    figure.subplots_adjust(left=0.085, right=0.975, top=0.89, bottom=0.075)
-    figure.text(0.085, 0.95, headline, fontsize=15, fontweight="bold", color=_INK)
+    figure.subplots_adjust(left=0.085, right=0.975, top=0.885, bottom=0.075)
+    figure.text(0.085, 0.965, headline, fontsize=15, fontweight="bold", color=_INK)
     figure.text(0.085, 0.012, below, fontsize=9, color=_FAINT)
     for axis, chart in zip(axes, charts.charts, strict=True):
         _draw(axis, chart)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sluiceway.demo.visits import Kind, VisitLog, percentile, waits
+from sluiceway.demo.visits import Kind, Visit, VisitLog, percentile, waits
 
-_NOW_S = 2.0
-"""«Now» is the visitors of the last two seconds."""
+_NOW_S = 1.0
+"""«Now» is whoever still waits, or was answered within the last second."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +40,7 @@ class Scene:
     left: int
     """Visitors who have left, with a PDF or without."""
     page_now_s: float | None
-    """The median of the last seconds' visits to the light page, so far."""
+    """The longest that anybody has waited for the light page who waits now, or just did."""
     page_p50_s: float | None
     page_p99_s: float | None
     """Of all visits to it since the first click, so far."""
@@ -69,8 +70,12 @@ def scene(
         clicked=len(clicked),
         pdfs=sum(visit.pdf_s is not None for visit in clicked),
         left=sum(visit.over for visit in clicked),
-        page_now_s=percentile(waits(pages, now, now - _NOW_S), 50),
+        page_now_s=max(waits(_of_now(pages, now), now), default=None),
         page_p50_s=percentile(since, 50),
         page_p99_s=percentile(since, 99),
         fleets=fleets,
     )
+
+
+def _of_now(visits: Sequence[Visit], now: float) -> list[Visit]:
+    return [v for v in visits if v.took_s is None or v.sent_at + v.took_s > now - _NOW_S]

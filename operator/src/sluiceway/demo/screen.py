@@ -47,13 +47,17 @@ class Screen:
         """What has come of it, in a sentence."""
         self._print(Text.assemble(("▶ ", "green" if good else "red"), (text, "bold")))
 
+    def aside(self, text: str) -> None:
+        """Why something happened, set in under what happened."""
+        self._print(Text(text), indent=9)
+
     def quote(self, text: str) -> None:
         """Lines of a file."""
-        self._console.print(Padding(Text(text, style="cyan"), (0, 0, 0, 6)))
+        self._print(Text(text, style="cyan"), indent=6)
 
     def table(self, table: Table) -> None:
         """Figures, side by side."""
-        self._console.print(Padding(table, (0, 0, 0, 2)))
+        self._print(table)
 
     @contextmanager
     def act(self) -> Iterator[Stage]:
@@ -64,8 +68,8 @@ class Screen:
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
             yield _Picture(live)
 
-    def _print(self, text: Text) -> None:
-        self._console.print(Padding(text, (0, 0, 0, 2)))
+    def _print(self, what: RenderableType, indent: int = 2) -> None:
+        self._console.print(Padding(what, (0, 0, 0, indent), expand=False))
 
 
 class _Picture:
@@ -84,20 +88,24 @@ class _Lines:
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._shown_at = -_LINE_EVERY_S
-        self._asked: tuple[int, ...] = ()
+        self._asked: dict[str, int] = {}
 
     def show(self, scene: Scene) -> None:
-        asked = tuple(fleet.asked for fleet in scene.fleets)
-        changed = asked != self._asked
+        changed = [f for f in scene.fleets if f.asked != self._asked.get(f.name, 0)]
         if not changed and scene.elapsed_s - self._shown_at < _LINE_EVERY_S:
             return
-        self._shown_at, self._asked = scene.elapsed_s, asked
-        parts = [
-            f"{scene.elapsed_s:4.0f} s  {scene.clicked}/{scene.clicks} clicks,"
-            f" {plural(scene.pdfs, 'PDF')} in hand, the page takes {duration(scene.page_now_s)}",
-            *(f"{fleet.name}: {_workers(fleet)}, {_queue(fleet)}" for fleet in scene.fleets),
-        ]
-        self._screen.say("; ".join(parts))
+        self._shown_at = scene.elapsed_s
+        self._asked = {fleet.name: fleet.asked for fleet in scene.fleets}
+        fleets = (
+            f"   {f.name} {plural(f.asked, 'worker')}, {number(f.queue_length)} waiting"
+            for f in scene.fleets
+        )
+        self._screen.say(
+            f"{scene.elapsed_s:3.0f} s  {scene.clicked}/{scene.clicks} clicks, "
+            f"{plural(scene.pdfs, 'PDF')}, page {duration(scene.page_now_s)}{''.join(fleets)}"
+        )
+        for fleet in changed:
+            self._screen.aside(f"{fleet.name}: {fleet.sentence}")
 
 
 def _drawn(scene: Scene) -> RenderableType:

@@ -35,7 +35,7 @@ def comparisons(figures: Figures) -> tuple[Comparison, ...]:
         ("A click's answer", figures.click_before, figures.click_after),
         ("The PDF in hand", figures.pdf_before, figures.pdf_after),
     )
-    return tuple(
+    compared = [
         Comparison(
             what=f"{what}, {name}",
             before=duration(_part(before, name)),
@@ -43,11 +43,21 @@ def comparisons(figures: Figures) -> tuple[Comparison, ...]:
         )
         for what, before, after in rows
         for name in ("p50", "p99")
+    ]
+    came = Comparison(
+        what="Clicks that came to a PDF",
+        before=_share(figures.pdf_before, figures.click_before),
+        after=_share(figures.pdf_after, figures.click_after),
     )
+    return (*compared, came)
 
 
 def _part(spread: Spread, name: str) -> float | None:
     return spread.p50_s if name == "p50" else spread.p99_s
+
+
+def _share(part: Spread, whole: Spread) -> str:
+    return f"{number(part.count)} of {number(whole.count)}"
 
 
 def story(show: Recording, figures: Figures) -> str:
@@ -58,7 +68,15 @@ def story(show: Recording, figures: Figures) -> str:
         f"inside the requests: its {WEB_WORKERS} workers were soon all at it, and everybody else "
         "stood in line. Then the same people clicked at the same moments, but the app handed "
         "the work to Celery and answered at once; Sluiceway brought up to "
-        f"{plural(figures.most_workers, 'worker')} and took them away again."
+        f"{plural(figures.export_workers[1], 'worker')} and took them away again. {caution()}"
+    )
+
+
+def caution() -> str:
+    """What the show does not show."""
+    return (
+        "The PDFs do not come sooner: it is the same work on the same machine, and workers that "
+        "start need some of it too. In a cluster, workers have nodes of their own."
     )
 
 
@@ -76,7 +94,11 @@ def facts(figures: Figures) -> tuple[tuple[str, str], ...]:
         ),
         ("Exports waited, p50 / p99", _pair(figures.exports_waited)),
         ("Emails waited meanwhile, p50 / p99", _pair(figures.emails_waited)),
-        ("Export workers, from / most / to", f"0 / {figures.most_workers} / 0"),
+        ("Export workers, first / most / last", " → ".join(map(number, figures.export_workers))),
+        (
+            "Visits to the light page that failed",
+            number(figures.pages_failed),
+        ),
         (
             "Worker-seconds, exports / emails",
             f"{number(figures.export_worker_seconds)} / {number(figures.email_worker_seconds)}",

@@ -96,4 +96,8 @@ class Teller:
             self._screen.point(f"{plural(tasks.lost, 'task')} lost.", good=False)
         else:
             self._screen.point("No task was lost.", good=True)
-        self._screen.say("The report: " + ", ".join(str(path) for path in paths))
+        self._screen.say(summary.caution())
+        page, *beside = paths
+        self._screen.say(
+            f"The report: {page} ({', '.join(path.name for path in beside)} beside it)"
+        )
