@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluiceway.demo import curves, tally
+from sluiceway.demo import curves, sizes, tally
 from sluiceway.demo.scene import scene
 from sluiceway.demo.sizes import Sizes
 from sluiceway.demo.tally import Run, Tally
@@ -97,9 +97,16 @@ def test_the_same_seed_clicks_at_the_same_moments() -> None:
 def test_exports_of_one_act_take_their_time_on_a_slow_machine_and_on_a_quick_one(
     rows_per_s: float,
 ) -> None:
-    sizes = Sizes(clicks=40, duration_s=20.0)
-    took = sizes.clicks * sizes.rows_at(rows_per_s, most=25_000) / rows_per_s
+    show = Sizes(clicks=40, duration_s=20.0)
+    took = show.clicks * show.rows_at(rows_per_s, most=25_000) / rows_per_s
     assert took == pytest.approx(20.0, rel=0.02)
+
+
+def test_an_export_of_a_given_cost_has_the_rows_that_one_core_makes_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sizes, "cores", lambda: 4)
+    assert Sizes(export_cost_s=1.5).rows_at(4_000.0, most=25_000) == 1_500
 
 
 def test_an_export_is_never_longer_than_there_are_orders() -> None:

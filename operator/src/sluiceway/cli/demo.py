@@ -33,9 +33,11 @@ def demo(
             "size of an export is found from it.",
         ),
     ] = 20.0,
-    export_rows: Annotated[
-        int | None,
-        typer.Option(min=1, max=25_000, help="Rows of the report in one export, in its place."),
+    export_cost: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, help="Seconds for which one export keeps one core busy, in place of that."
+        ),
     ] = None,
     max_workers: Annotated[
         int | None,
@@ -78,7 +80,7 @@ def demo(
     sizes = Sizes(
         clicks=clicks,
         duration_s=duration,
-        rows=export_rows,
+        export_cost_s=export_cost,
         max_workers=max_workers or default_max_workers(),
         seed=seed,
     )

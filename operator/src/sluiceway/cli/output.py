@@ -25,7 +25,7 @@ class ExitCode(IntEnum):
 EXIT_CODES = (
     "Exit codes: 0 done; 1 it found problems (an invalid object, a lost task); 2 wrong "
     "options, or a file that cannot be read; 3 something that it needs is not there "
-    "(a running local mode, a server); 130 ended by a second Ctrl-C."
+    "(a running local mode, a server); 130 ended by Ctrl-C (local: by a second one)."
 )
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sluiceway.demo.recording import Recording
-from sluiceway.demo.sizes import WEB_WORKERS
 from sluiceway.demo.tally import Tally
 from sluiceway.demo.visits import Visit, percentile
 
@@ -67,11 +66,6 @@ class Figures:
     email_worker_seconds: float
 
 
-def export_cost_s(rows: int, rows_per_s: float, cores: int) -> float:
-    """About how long an export keeps one core busy: what all cores make, shared out."""
-    return rows / rows_per_s * min(cores, WEB_WORKERS)
-
-
 def figures_of(show: Recording) -> Figures:
     """All figures of a show."""
     exports, emails = show.runs_of("exports"), show.runs_of("emails")
@@ -86,7 +80,7 @@ def figures_of(show: Recording) -> Figures:
         click_after=_answers(show.after.clicks),
         pdf_before=Spread.of(v.pdf_s for v in show.before.clicks),
         pdf_after=Spread.of(v.pdf_s for v in show.after.clicks),
-        export_cost_s=export_cost_s(show.rows, show.rows_per_s, show.cores),
+        export_cost_s=show.export_cost_s,
         asked_within_s=_since(first, fleet.asked_at),
         started_within_s=_since(
             first, min((r.started for r in exports if r.started is not None), default=None)

@@ -79,8 +79,8 @@ class Recording:
     """Operating system and Python, in words."""
     rows: int
     """Rows of the report in one export."""
-    rows_per_s: float
-    """How many the whole machine made a second, when it was measured."""
+    export_cost_s: float
+    """About how long one export keeps one core busy."""
     calm: tuple[Visit, ...]
     """The bystander's visits before anybody clicked."""
     before: Act

@@ -21,6 +21,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def busy_cores() -> int:
+    """How many cores the web workers keep busy when all of them make exports."""
+    return min(cores(), WEB_WORKERS)
+
+
 def default_max_workers() -> int:
     """A worker per core, as an export fills one; never fewer than 4, so that there is a fleet
     to see, and never more than the web workers that the same exports had before."""
@@ -34,8 +39,8 @@ class Sizes:
     clicks: int = 40
     duration_s: float = 20.0
     """How long the exports of one act should keep the whole machine busy."""
-    rows: int | None = None
-    """Rows of the report in one export; None: so many that ``duration_s`` comes out."""
+    export_cost_s: float | None = None
+    """How long one export keeps one core busy; None: so long that ``duration_s`` comes out."""
     max_workers: int = 4
     """``maxReplicas`` of the exports fleet."""
     seed: int = 1
@@ -44,12 +49,15 @@ class Sizes:
         """How many rows an export is given on a machine that makes so many a second.
 
         All exports of an act together take ``duration_s`` of the whole machine:
-        clicks × rows = rows_per_s × duration. At most ``most``, which is as many as
-        there are orders to report on.
+        clicks × rows = rows_per_s × duration. Where a cost is given, one export
+        takes that of one core: rows = rows_per_s ÷ cores × cost. At most ``most``,
+        which is as many as there are orders to report on.
         """
-        if self.rows is not None:
-            return min(self.rows, most)
-        return min(max(1, round(rows_per_s * self.duration_s / self.clicks)), most)
+        if self.export_cost_s is None:
+            rows = rows_per_s * self.duration_s / self.clicks
+        else:
+            rows = rows_per_s / busy_cores() * self.export_cost_s
+        return min(max(1, round(rows)), most)
 
     def click_times(self) -> tuple[float, ...]:
         """When visitors click, in seconds from an act's start: random, the same in both acts."""

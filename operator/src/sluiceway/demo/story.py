@@ -17,7 +17,7 @@ from sluiceway.demo.meltdown import calm, meltdown
 from sluiceway.demo.recording import Recording
 from sluiceway.demo.report import write_report
 from sluiceway.demo.shop import running_shop
-from sluiceway.demo.sizes import Sizes, cores
+from sluiceway.demo.sizes import Sizes, busy_cores, cores
 from sluiceway.demo.telling import Teller
 from sluiceway.demo.with_sluiceway import fleets_of, queues_yaml, with_sluiceway
 from sluiceway.local.processes import Guard
@@ -44,7 +44,8 @@ async def play(sizes: Sizes, teller: Teller, target: Path) -> Figures:
         speed = await rows_per_second(shop.url)
         rows = sizes.rows_at(speed, MAX_ROWS)
         quiet = await calm(shop, CALM_S, room.guard)
-        teller.setting(sizes, rows, speed, quiet)
+        cost_s = rows / speed * busy_cores()
+        teller.setting(sizes, rows, cost_s, quiet)
 
         with teller.first_act() as stage:
             before = await meltdown(shop, sizes, rows, room.guard, stage)
@@ -62,7 +63,7 @@ async def play(sizes: Sizes, teller: Teller, target: Path) -> Figures:
             cores=cores(),
             system=f"{platform.system()}, Python {platform.python_version()}",
             rows=rows,
-            rows_per_s=speed,
+            export_cost_s=cost_s,
             calm=quiet,
             before=before,
             after=after,

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from sluiceway.demo import summary
-from sluiceway.demo.figures import Figures, Spread, export_cost_s
+from sluiceway.demo.figures import Figures, Spread
 from sluiceway.demo.recording import Act
 from sluiceway.demo.screen import Screen, Stage
 from sluiceway.demo.sizes import WEB_WORKERS, Sizes, cores
@@ -31,12 +31,12 @@ class Teller:
             "First a look at how fast this machine makes exports …"
         )
 
-    def setting(self, sizes: Sizes, rows: int, rows_per_s: float, quiet: Sequence[Visit]) -> None:
+    def setting(self, sizes: Sizes, rows: int, cost_s: float, quiet: Sequence[Visit]) -> None:
         page = Spread.of(visit.took_s for visit in quiet)
         self._screen.say(
             f"{sizes.clicks} people will click on «Export» within a few seconds. Each wants a "
             f"report of {number(rows)} rows as a PDF, which keeps one core busy for about "
-            f"{duration(export_cost_s(rows, rows_per_s, cores()))}. "
+            f"{duration(cost_s)}. "
             f"While nobody clicks, the shop's page takes {duration(page.p50_s)}."
         )
 
