@@ -116,7 +116,7 @@ class Fleet:
     def run(self, seconds: float, each_tick: Callable[[Fleet], None] | None = None) -> Fleet:
         """Let time pass; ``each_tick`` may publish, break or change things."""
         end = self.now + seconds
-        while self.now < end - 1e-9:
+        while self.now < end:
             if each_tick is not None:
                 each_tick(self)
             self.tick()
@@ -128,9 +128,9 @@ class Fleet:
         self.history = decision.history
         self.decisions.append(decision)
         self._act(decision)
-        steps = 10
-        for _ in range(steps):
-            self.now += self.tick_s / steps
+        begun, steps = self.now, 10
+        for step in range(1, steps + 1):
+            self.now = begun + self.tick_s * step / steps  # not +=, which would drift
             self._work()
             self.worker_seconds += len(self.workers) * self.tick_s / steps
         return decision

@@ -9,9 +9,10 @@ W of which the oldest has waited w, and c slots per worker:
 
 «Time left» is T − w for slots that are there, less the rest of their start for those
 on their way, and less D for new ones: work goes to the first kind as far as it fits,
-then to the second, then to the third. Time left is never below S, since a task
-cannot be done faster, nor below a tenth of T, so that messages that are late already
-are cleared fast but a thousand short ones do not ask for a thousand workers.
+then to the second, then to the third; and no new worker is asked for what the others
+will have done before it could begin. Time left is never below S, since a task cannot be
+done faster, nor below a tenth of T, so that messages that are late already are cleared
+fast but a thousand short ones do not ask for a thousand workers.
 
 More waiting never asks for fewer workers. docs/explanation/how-many-workers.md works
 the rule out on an example.
@@ -139,21 +140,25 @@ def _slots_needed(
 
     cold_start = history.learned.cold_start_or_prior_s
     since_raised = math.inf if history.raised_at is None else now - history.raised_at
+    still_starting = max(0.0, cold_start - since_raised)
     going_on = max(steady, (demand.in_flight or 0) * run_s / time_left(0.0))
     groups = (
-        (max(0.0, demand.present_slots - going_on), time_left(0.0)),
-        (
-            float(slots * max(0, current - demand.present - demand.silent)),
-            time_left(max(0.0, cold_start - since_raised)),
-        ),
-        (math.inf, time_left(cold_start)),
+        (max(0.0, demand.present_slots - going_on), 0.0),
+        (float(slots * max(0, current - demand.present - demand.silent)), still_starting),
+        (math.inf, cold_start),
     )
     work_s = demand.waiting * run_s
     clearing = 0.0
-    for available, seconds in groups:
-        used = min(available, work_s / seconds)
-        clearing += used
-        work_s -= used * seconds
+    for available, start_s in groups:
+        seconds = time_left(start_s)
+        clearing += min(available, work_s / seconds)
+        if work_s <= available * seconds:
+            break
+        # Whatever these will have done by the time that a new worker could begin, late
+        # or not, no new worker can do sooner.
+        work_s -= available * max(seconds, cold_start - start_s)
+        if work_s <= 0:
+            break
     return going_on + clearing
 
 
