@@ -43,7 +43,8 @@ def key_problem(reply: bytes, *, wanted: str) -> str:
             f"the key {shown} is no {wanted}; something else uses that name, "
             "or the database number or the key prefix is wrong"
         )
-    if "permission" in error.lower():
+    # Redis 7.2 and Valkey say «permissions», Redis 6 and 7.0 «the user can't access».
+    if "permission" in error or "user executing the script" in error:
         return (
             f"the broker's user may not read the key {shown} ({error}); "
             "see the ACL in the reference"
