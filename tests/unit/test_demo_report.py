@@ -179,6 +179,15 @@ def test_the_report_is_a_page_a_picture_and_everything_to_check_them_by(
     assert queues.read_text() == show.queues_yaml
     with closing(sqlite3.connect(rows)) as db:
         assert db.execute(QUERY).fetchone() == (2, 1, 1, 1)
+        assert db.execute(
+            "SELECT act, kind, COUNT(*), AVG(took_s) FROM visits GROUP BY act, kind"
+        ).fetchall() == [
+            ("after", "click", 2, 0.02),
+            ("after", "page", 10, 0.008),
+            ("before", "click", 2, 6.0),
+            ("before", "page", 10, 4.0),
+        ]
+        assert db.execute("SELECT MAX(running) FROM workers").fetchone() == (3,)
 
 
 def told(show: Recording, *, terminal: bool) -> str:

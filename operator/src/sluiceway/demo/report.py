@@ -36,6 +36,7 @@ def write_report(
     queues.write_text(show.queues_yaml, encoding="utf-8")
     rows = target / "shop.sqlite3"
     _copy(database, rows)
+    _add_what_was_measured(show, rows)
     return html, png, numbers, queues, rows
 
 
@@ -44,3 +45,23 @@ def _copy(database: Path, copy: Path) -> None:
     copy.unlink(missing_ok=True)
     with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
+
+
+def _add_what_was_measured(show: Recording, database: Path) -> None:
+    """Beside the shop's own tables, every single measurement that the figures are made of."""
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("CREATE TABLE visits (act TEXT, kind TEXT, sent_at, took_s, pdf_s, ok)")
+        for name, act in (("before", show.before), ("after", show.after)):
+            db.executemany(
+                "INSERT INTO visits VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    (name, v.kind, v.sent_at, v.took_s, v.pdf_s, v.ok)
+                    for v in (*act.pages, *act.clicks, *act.mails)
+                ),
+            )
+        db.execute("CREATE TABLE workers (fleet TEXT, at, asked, running, consuming)")
+        for fleet in show.fleets:
+            db.executemany(
+                "INSERT INTO workers VALUES (?, ?, ?, ?, ?)",
+                ((fleet.name, s.at, s.asked, s.running, s.consuming) for s in fleet.samples),
+            )
