@@ -120,7 +120,13 @@ def test_a_new_operator_knows_run_times_from_its_first_reading() -> None:
 def test_old_runs_fade_as_new_ones_come() -> None:
     stages = [reading(0, 0, worker(tasks={"t": RunTimes(count=5000, sum_s=5000.0)}))]
     stages += [
-        reading(n, 0, worker(tasks={"t": RunTimes(count=5000 + 100 * n, sum_s=5000.0 + 900 * n)}))
+        reading(
+            n,
+            0,
+            worker(
+                processed=n, tasks={"t": RunTimes(count=5000 + 100 * n, sum_s=5000.0 + 900 * n)}
+            ),
+        )
         for n in range(1, 30)
     ]
     assert learn(*stages).all_runs.mean_s == pytest.approx(9.0, rel=0.02)

@@ -31,6 +31,8 @@ MAX_TASK_NAMES = 50
 OTHER_TASKS = ""
 """Where the run times of further task names are summed, as in heartbeats."""
 
+_NO_RUNS = RunTimes()
+
 FORGET_WORKER_AFTER_S = 600.0
 """A worker that is missing from a reading may be back in the next, with its count."""
 
@@ -166,8 +168,10 @@ class Learned:
         new: dict[str, RunStats] = {}
         for worker in heard:
             before = self.counted.get(worker.incarnation or "")
+            if before is not None and before.processed == worker.processed:
+                continue
             for name, now in worker.tasks.items():
-                was = before.tasks.get(name, RunTimes()) if before else RunTimes()
+                was = before.tasks.get(name, _NO_RUNS) if before else _NO_RUNS
                 if now.count > was.count:
                     runs = RunStats(
                         runs=now.count - was.count,
