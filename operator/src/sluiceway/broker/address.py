@@ -125,7 +125,7 @@ def _server(url: str) -> BrokerAddress:
     parts, query = _split(url)
     return BrokerAddress(
         hosts=(_host(parts, DEFAULT_PORT),),
-        db=_db(query.pop("virtual_host", parts.path)),
+        db=_db(parts.path),
         tls=_tls(parts.scheme, query),
         username=_text(parts.username),
         password=_text(parts.password),
@@ -140,7 +140,7 @@ def _socket(url: str) -> BrokerAddress:
         )
     return BrokerAddress(
         socket_path=unquote(parts.path),
-        db=_db(query.pop("virtual_host", "")),
+        db=_db(query.get("virtual_host", "")),
         username=_text(parts.username),
         password=_text(parts.password),
     )
@@ -166,7 +166,7 @@ def _sentinel(url: str) -> BrokerAddress:
     paths = [parts.path for parts, _ in pieces if parts.path.strip("/")]
     return BrokerAddress(
         hosts=tuple(_host(parts, DEFAULT_SENTINEL_PORT) for parts, _ in pieces),
-        db=_db(query.pop("virtual_host", paths[0] if paths else "")),
+        db=_db(paths[0] if paths else ""),
         tls=_tls("sentinel", query),
         master_name=master_name,
         username=_text(login.username),
