@@ -156,6 +156,8 @@ async def main(plan: Plan) -> None:
     async with httpx.AsyncClient(
         base_url=plan.url, timeout=PATIENCE_S, limits=limits, trust_env=False
     ) as client:
+        # A client's first request also pays for its own start: that one is nobody's visit.
+        await client.get("/")
         visitors = Visitors(plan, client)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, visitors.leave)
         await visitors.visit()
