@@ -274,7 +274,7 @@ def test_heartbeats_that_cannot_be_read_leave_nothing_known_where_they_are_expec
     trouble = {"": WorkerFacts(problem="heartbeats: no")}
     reporting, plain = Timeline(fleet()), Timeline(fleet(agent="none"))
     assert reporting.see(0.0, workers=[worker()]).known
-    found = reading(reporting.watched, workers=trouble)  # type: ignore[arg-type]
+    found = reading(reporting.watched, workers=trouble)
     assert reporting.see_reading(1.0, found).broker_problem == "heartbeats: no"
     assert plain.see_reading(1.0, found).known
 

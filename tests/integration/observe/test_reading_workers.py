@@ -207,3 +207,16 @@ async def test_with_agents_unacked_is_counted_and_never_opened(
     calls = redis_server.client().info("commandstats")
     assert calls["cmdstat_zcard"]["calls"] == 1
     assert "cmdstat_hget" not in calls
+
+
+async def test_a_look_at_some_fleets_forgets_nothing_of_the_others(a_fleet, look, redis_server):
+    client = redis_server.client()
+    client.zadd("unacked_index", {f"tag-{n}": n for n in range(600)})
+    client.hset("unacked", mapping={f"tag-{n}": '[{}, "", "video"]' for n in range(600)})
+    video, other = a_fleet("video", agent="none"), a_fleet("other", keyPrefix="other:")
+    elsewhere = a_fleet("video", url=redis_server.url_of(1))
+    await look(video)
+    await look(video)
+    for fleet in (other, elsewhere):
+        await look(fleet)
+    assert (await look(video)).in_flight == 600

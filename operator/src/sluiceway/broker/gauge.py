@@ -45,6 +45,9 @@ PEEK = 50
 LARGE_HEAD = 1_000_000
 """Bytes. To look at a message the server copies it; larger heads are looked at rarely."""
 LARGE_HEAD_EVERY_S = 5.0
+REMEMBERED_S = 60.0
+"""What has not been asked for this long is forgotten. Not every look asks for
+everything: one fleet that was woken is looked at alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,26 +65,29 @@ class Gauge:
     """Reads one broker, again and again."""
 
     def __init__(self, broker: Broker, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._broker = broker
+        self.broker = broker
         self._clock = clock
         self._large: dict[tuple[BrokerQueue, int], tuple[float, Head]] = {}
         self._walks: dict[str, HeldWalk] = {}
+        self._walked_at: dict[str, float] = {}
+        self.read_at = clock()
+        """When it was read last, by its clock."""
 
     async def read(self, request: Request) -> BrokerReading:
         """Look once. Trouble is a reading too: its ``problem`` says what it is."""
         chunks = list(_chunks(request.queues))
         prefixes = sorted(request.prefixes)
         walked = sorted(request.held_by_queue)
-        self._walks = {p: self._walks.get(p) or HeldWalk(p) for p in walked}
+        self._keep_walks(walked)
         batch: list[Command | ScriptCall] = [("TIME",)]
         batch += [self._queues_call(chunk) for chunk in chunks]
         for prefix in prefixes:
             batch += _prefix_calls(prefix)
         batch += [self._walks[prefix].call() for prefix in walked]
         try:
-            replies = iter(await self._broker.run(batch))
+            replies = iter(await self.broker.run(batch))
         except BrokerError as exc:
-            return BrokerReading(problem=str(exc), facts=self._broker.facts)
+            return BrokerReading(problem=str(exc), facts=self.broker.facts)
 
         now = _time(next(replies))
         queues: dict[BrokerQueue, QueueFacts] = {}
@@ -94,12 +100,20 @@ class Gauge:
         for prefix in walked:
             held[prefix] = self._walk(prefix, held.get(prefix, HeldFacts()), next(replies))
         return BrokerReading(
-            facts=self._broker.facts,
+            facts=self.broker.facts,
             server_time=now,
             queues=queues,
             workers=workers,
             held=held,
         )
+
+    def _keep_walks(self, prefixes: Iterable[str]) -> None:
+        self.read_at = self._clock()
+        self._walked_at |= dict.fromkeys(prefixes, self.read_at)
+        for prefix, at in list(self._walked_at.items()):
+            if self.read_at - at > REMEMBERED_S:
+                del self._walked_at[prefix]
+        self._walks = {p: self._walks.get(p) or HeldWalk(p) for p in self._walked_at}
 
     def _queues_call(self, chunk: Sequence[BrokerQueue]) -> ScriptCall:
         suffixes = queue_keys("", "", chunk[0].steps, chunk[0].separator)
@@ -129,7 +143,7 @@ class Gauge:
 
     def _queues(self, chunk: Sequence[BrokerQueue], reply: Any) -> dict[BrokerQueue, QueueFacts]:
         if isinstance(reply, ResponseError):
-            problem = sentence(reply, self._broker.address)
+            problem = sentence(reply, self.broker.address)
             return {queue: QueueFacts(problem=problem) for queue in chunk}
         return {queue: self._queue(queue, one) for queue, one in zip(chunk, reply, strict=True)}
 
@@ -174,7 +188,7 @@ class Gauge:
 
     def _workers(self, prefix: str, reply: Any) -> WorkerFacts:
         if isinstance(reply, ResponseError):
-            return WorkerFacts(problem=sentence(reply, self._broker.address))
+            return WorkerFacts(problem=sentence(reply, self.broker.address))
         if isinstance(reply, bytes):
             return WorkerFacts(problem=f"heartbeats: {key_problem(reply, wanted='set')}")
         heard: list[Heard] = []
@@ -203,12 +217,12 @@ class Gauge:
     def _held(self, count: Any, oldest: Any) -> HeldFacts:
         for reply in (count, oldest):
             if isinstance(reply, ResponseError):
-                return HeldFacts(problem=sentence(reply, self._broker.address))
+                return HeldFacts(problem=sentence(reply, self.broker.address))
         return HeldFacts(count=count, oldest_at=float(oldest[1]) if oldest else None)
 
     def _walk(self, prefix: str, facts: HeldFacts, reply: Any) -> HeldFacts:
         if isinstance(reply, ResponseError):
-            return replace(facts, problem=sentence(reply, self._broker.address))
+            return replace(facts, problem=sentence(reply, self.broker.address))
         if isinstance(reply, bytes):
             return replace(facts, problem=key_problem(reply, wanted="hash or sorted set"))
         self._walks[prefix].learn(*reply)

@@ -8,13 +8,14 @@ trouble holds up and spoils nobody else's reading.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sluiceway.broker.address import BrokerAddress
 from sluiceway.broker.connection import Brokers
-from sluiceway.broker.gauge import Gauge, Request
+from sluiceway.broker.gauge import REMEMBERED_S, Gauge, Request
 from sluiceway.broker.reading import BrokerReading
 from sluiceway.observe.watched import Watched
 
@@ -48,14 +49,20 @@ class BrokerReader:
         as long as the slowest broker, at most twice the timeout of ``Brokers``.
         """
         requests = requests_of(fleets)
-        self._gauges = {
-            address: self._gauges.get(address) or Gauge(self._brokers.get(address))
-            for address in requests
-        }
+        self._keep_gauges(requests)
         readings = await asyncio.gather(
             *(self._gauges[address].read(request) for address, request in requests.items())
         )
         return Reading(brokers=dict(zip(requests, readings, strict=True)))
+
+    def _keep_gauges(self, addresses: Iterable[BrokerAddress]) -> None:
+        long_ago = time.monotonic() - REMEMBERED_S
+        self._gauges = {a: g for a, g in self._gauges.items() if g.read_at > long_ago}
+        for address in addresses:
+            broker = self._brokers.get(address)
+            gauge = self._gauges.get(address)
+            if gauge is None or gauge.broker is not broker:
+                self._gauges[address] = Gauge(broker)
 
 
 def requests_of(fleets: Iterable[Watched]) -> dict[BrokerAddress, Request]:
