@@ -62,13 +62,15 @@ def _share(part: Spread, whole: Spread) -> str:
 
 def story(show: Recording, figures: Figures) -> str:
     """What happened, for somebody who has only this page."""
+    most = figures.export_workers[1]
+    limit = " (its limit here)" if most == show.sizes.max_workers else ""
     return (
         f"{show.sizes.clicks} people clicked on «Export», each for a PDF that keeps a core "
         f"busy for about {duration(figures.export_cost_s)}. First the web app made the PDFs "
         f"inside the requests: its {WEB_WORKERS} workers were soon all at it, and everybody else "
         "stood in line. Then the same people clicked at the same moments, but the app handed "
         "the work to Celery and answered at once; Sluiceway brought up to "
-        f"{plural(figures.export_workers[1], 'worker')} and took them away again. {caution()}"
+        f"{plural(most, 'worker')}{limit} and took them away again. {caution()}"
     )
 
 
