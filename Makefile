@@ -39,6 +39,22 @@ format: setup ## rewrite the code in the house format
 generate: setup ## the CRDs in manifests/crds, from the models
 	$(BIN)/sluiceway crd --output-dir manifests/crds
 
+.PHONY: cluster-build
+cluster-build: setup ## the Kubernetes of the tests, from Go modules: 5 to 10 minutes, once
+	$(BIN)/python tests/cluster build
+
+.PHONY: cluster-control-plane
+cluster-control-plane: setup ## an API server to try manifests on, until Ctrl-C
+	$(BIN)/python tests/cluster control-plane
+
+.PHONY: cluster
+cluster: setup ## a Kubernetes with two nodes on this machine (root, Linux)
+	$(BIN)/python tests/cluster up $(ARGS)
+
+.PHONY: cluster-down
+cluster-down: setup ## end it, and leave nothing behind
+	$(BIN)/python tests/cluster down
+
 .PHONY: bench
 bench: setup ## side-by-side measurements (small; see benchmarks/README.md)
 	$(BIN)/python -m benchmarks

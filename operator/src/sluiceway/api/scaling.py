@@ -178,8 +178,8 @@ class Fallback(Model):
         default="currentReplicasIfHigher",
         description=(
             "static: replicas, whatever there is now; currentReplicas: what there is now; "
-            "currentReplicasIfHigher: the higher of the two; currentReplicasIfLower: the lower "
-            "of the two. Unlike in KEDA the default never lowers the fleet."
+            "currentReplicasIfHigher: the higher of the two; currentReplicasIfLower: what there "
+            "is now, since unlike in KEDA only static lowers a fleet whose demand is unknown."
         ),
     )
 

@@ -126,7 +126,7 @@ def read_taskqueues(files: Iterable[Path]) -> list[TaskQueue]:
             if taskqueue.spec.worker.app is None:
                 complain(
                     f"{path}: TaskQueue {taskqueue.key} is left out: it scales a Deployment, "
-                    "and here there is none; give worker.app to run it"
+                    "and here there is none; write one with worker.app to run it here"
                 )
                 continue
             found[taskqueue.key] = taskqueue

@@ -74,6 +74,7 @@ def observe(
         unacked=held.count,
         in_flight=in_flight(views, heard) if reports else _held_of(watched, held),
         workers_report=reports,
+        missing=_missing(workers, replicas),
         rolling_out=rolling_out,
     )
     return observation, Memory(
@@ -102,6 +103,7 @@ def _unknown(
         replicas=replicas,
         broker_problem=problem,
         workers_report=reports,
+        missing=_missing(workers, replicas),
         rolling_out=rolling,
     )
     # While the broker is away no worker can be heard: that time does not count.
@@ -119,6 +121,11 @@ def _queues(
         views.append(view)
         heads |= seen
     return tuple(views), heads
+
+
+def _missing(workers: tuple[RunningWorker, ...], replicas: int) -> int:
+    """How many of those asked for do not exist: one that is told to go is none of them."""
+    return max(0, replicas - sum(not worker.stopping for worker in workers))
 
 
 def _held_of(watched: Watched, held: HeldFacts) -> int | None:
