@@ -39,7 +39,8 @@ from sluiceway_worker.wire import (
 )
 
 KEYS_PER_CALL = 1_000
-"""A script holds up the whole server while it runs; so many keys take about 1 ms."""
+"""A script holds up the whole server while it runs: so many keys take about 1 ms when
+they are empty, and about 6 ms when all of them hold messages."""
 PEEK = 50
 """Messages of one key that are looked at, from the oldest, for one that is not for later."""
 LARGE_HEAD = 1_000_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from sluiceway.api.taskqueue import TaskQueue
@@ -32,6 +32,21 @@ class Watched:
     address: BrokerAddress | None
     problem: str | None = None
     """Why there is no address, as a sentence."""
+    broker_queues: tuple[BrokerQueue, ...] = field(init=False, repr=False)
+    """Its queues, by the keys that they have in the broker."""
+
+    def __post_init__(self) -> None:
+        broker = self.taskqueue.spec.broker
+        queues = tuple(
+            BrokerQueue(
+                name=queue,
+                prefix=broker.key_prefix,
+                steps=broker.priority_steps,
+                separator=broker.separator,
+            )
+            for queue in self.taskqueue.queues
+        )
+        object.__setattr__(self, "broker_queues", queues)
 
     @classmethod
     def of(cls, taskqueue: TaskQueue, url: str) -> Self:
@@ -50,20 +65,6 @@ class Watched:
     def prefix(self) -> str:
         """The application's ``global_keyprefix``."""
         return self.taskqueue.spec.broker.key_prefix
-
-    @property
-    def broker_queues(self) -> tuple[BrokerQueue, ...]:
-        """Its queues, by the keys that they have in the broker."""
-        broker = self.taskqueue.spec.broker
-        return tuple(
-            BrokerQueue(
-                name=queue,
-                prefix=broker.key_prefix,
-                steps=broker.priority_steps,
-                separator=broker.separator,
-            )
-            for queue in self.taskqueue.queues
-        )
 
     @property
     def reports(self) -> bool:

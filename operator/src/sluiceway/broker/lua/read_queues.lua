@@ -35,17 +35,16 @@ local byte, find, match, sub = string.byte, string.find, string.match, string.su
 local floor = math.floor
 local QUOTE, BACKSLASH = 34, 92
 
--- All three return the position of the last byte of the value that starts at i, or nil.
+-- Where the value that starts at i ends: the position of its last byte, or nil.
 local function string_end(s, i)
-  local from = i + 1
-  while true do
-    local q = find(s, '"', from, true)
-    if not q then return nil end
-    local b = q - 1
+  local q = find(s, '"', i + 1, true)
+  while q and byte(s, q - 1) == BACKSLASH do
+    local b = q - 2
     while byte(s, b) == BACKSLASH do b = b - 1 end
     if (q - b) % 2 == 1 then return q end -- an even number of backslashes
-    from = q + 1
+    q = find(s, '"', q + 1, true)
   end
+  return q
 end
 
 local function nested_end(s, i)
@@ -74,18 +73,17 @@ local function value_end(s, i)
   return behind and behind - 1
 end
 
--- Calls visit(name, first, last) for each member of the object at i, until it says true.
-local function each_member(s, i, visit)
-  local at = i
-  while true do
-    local q = find(s, '[^%s,{]', at)
-    if not q or byte(s, q) ~= QUOTE then return end
-    local r = string_end(s, q)
-    local first = r and find(s, '[^%s:]', r + 1)
-    local last = first and value_end(s, first)
-    if not last or visit(sub(s, q + 1, r - 1), first, last) then return end
-    at = last + 1
-  end
+-- The member of an object that follows position i (at first the object's own "{"):
+-- its name, and where its value starts. Nil when there is none.
+local function next_member(s, i)
+  local _, colon, name = find(s, '^[%s,{]*"([^"\\]*)"%s*:%s*', i)
+  if colon then return name, colon + 1 end
+  -- The end, or a name with an escape in it.
+  local q = find(s, '[^%s,{]', i)
+  local r = q and byte(s, q) == QUOTE and string_end(s, q)
+  if not r then return nil end
+  _, colon = find(s, '^%s*:%s*', r + 1)
+  if colon then return sub(s, q + 1, r - 1), colon + 1 end
 end
 
 -- Unix seconds of an ISO 8601 time, or nil. Without a zone it is UTC, as Celery reads
@@ -108,25 +106,43 @@ local function instant(s)
 end
 
 local stamp_header = ARGV[1]
+local quoted_stamp = '"' .. stamp_header .. '"'
+
+-- The position of the message's headers, or nil.
+local function headers_of(s)
+  local at = 0
+  while at do
+    local name, first = next_member(s, at + 1)
+    if name == 'headers' then return first end
+    at = name and value_end(s, first)
+  end
+end
 
 -- id, ETA in Unix seconds or nil, stamp
 local function look(s)
   local id, eta, stamp = '', nil, ''
-  each_member(s, 1, function(name, first)
-    if name ~= 'headers' then return false end
-    each_member(s, first, function(header, from, to)
-      if byte(s, from) == QUOTE then from, to = from + 1, to - 1 end
-      if header == 'id' then
-        id = sub(s, from, math.min(to, from + 63))
-      elseif header == 'eta' then
-        eta = instant(sub(s, from, math.min(to, from + 39)))
-      elseif header == stamp_header then
-        stamp = sub(s, from, math.min(to, from + 31))
+  local headers = headers_of(s)
+  local missing, at = 3, headers and headers - 1
+  if headers then
+    -- To walk over a member takes about 1 µs. Celery writes id and ETA among the first
+    -- five, and the stamp, added at publishing, comes last before the properties: where
+    -- it is seen there, or nowhere, the walk may end early.
+    local p = find(s, quoted_stamp, headers, true)
+    if p then stamp = match(s, '^"[^"]*": ([%d.]+)}, "properties": {', p) or '' end
+    if stamp ~= '' or not p then missing = 2 end
+  end
+  while at and missing > 0 do
+    local name, first = next_member(s, at + 1)
+    at = name and value_end(s, first)
+    if at and (name == 'id' or name == 'eta' or name == stamp_header) then
+      missing = missing - 1
+      local value = match(sub(s, first, math.min(at, first + 63)), '^"?([^"]*)')
+      if name == 'id' then id = value
+      elseif name == 'eta' then eta = instant(value)
+      else stamp = value
       end
-      return false
-    end)
-    return true
-  end)
+    end
+  end
   if id == '' then id = redis.sha1hex(sub(s, -512)) end
   return id, eta, stamp
 end

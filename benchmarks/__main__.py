@@ -1,0 +1,30 @@
+"""Runs all measurements, prints the machine, the figures and the ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks import agent_cost, drains, reaction, tick
+from benchmarks.common import Result, arguments, machine, show, write
+
+MEASUREMENTS: dict[str, Callable[[bool], Result]] = {
+    "reaction: the first message on an idle fleet": reaction.run,
+    "tick: one look at a broker": tick.run,
+    "agent_cost: tasks and publishing, with the agent and without": agent_cost.run,
+    "drains: workers leave under work": lambda small: drains.run(10 if small else 200),
+}
+
+
+def main() -> None:
+    """One after the other, for they would disturb each other."""
+    options = arguments("Measures Sluiceway side by side with what it is compared with.")
+    figures: Result = {"machine": machine()}
+    show("machine", figures["machine"])
+    for title, run in MEASUREMENTS.items():
+        figures[title] = run(not options.full)
+        show(title, figures[title])
+    write(options.json, figures)
+
+
+if __name__ == "__main__":
+    main()
