@@ -23,7 +23,7 @@ from sluiceway.broker.reading import (
 from sluiceway.decide.observation import Observation, WorkerState
 from sluiceway.observe import Memory, Reading, RunningWorker, Watched, observe
 from sluiceway.observe.reader import requests_of
-from sluiceway.observe.workers import UNHEARD_GRACE_S
+from sluiceway.observe.workers import ELSEWHERE_GRACE_S, UNHEARD_GRACE_S
 from sluiceway_worker.wire import Heartbeat
 
 URL = "redis://redis:6379/0"
@@ -219,12 +219,8 @@ def test_without_an_agent_nobody_is_expected_to_speak() -> None:
 
 @pytest.mark.parametrize(
     ("beat", "says"),
-    [
-        (replace(BEAT, db=3), "database 3"),
-        (replace(BEAT, prefix="shop:"), "keyPrefix"),
-        (replace(BEAT, run_id="there"), "another Redis server"),
-    ],
-    ids=["database", "prefix", "server"],
+    [(replace(BEAT, db=3), "database 3"), (replace(BEAT, prefix="shop:"), "keyPrefix")],
+    ids=["database", "prefix"],
 )
 def test_a_heartbeat_that_belongs_elsewhere_is_a_mismatch(
     timeline: Timeline, beat: Heartbeat, says: str
@@ -235,18 +231,34 @@ def test_a_heartbeat_that_belongs_elsewhere_is_a_mismatch(
     assert not observation.known
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"age_s": 5.0},
-        {"facts": BrokerFacts()},
-        {"facts": BrokerFacts(run_id="replica", is_primary=False)},
-    ],
-    ids=["kept over a restart", "run id not known", "read from a replica"],
-)
-def test_another_run_id_alone_proves_nothing_when(timeline: Timeline, more: Any) -> None:
+def test_a_worker_that_goes_on_to_name_another_server_is_a_mismatch(timeline: Timeline) -> None:
     beat = replace(BEAT, run_id="there")
-    assert timeline.see(0.0, beat, workers=[worker()], **more).mismatch is None
+    assert timeline.see(0.0, beat).mismatch is None
+    assert timeline.see(ELSEWHERE_GRACE_S - 0.1, beat).mismatch is None
+    said = timeline.see(ELSEWHERE_GRACE_S, beat).mismatch
+    assert said is not None
+    assert "another Redis server" in said
+
+
+def test_a_restarted_server_is_another_only_until_the_worker_has_asked_it(
+    timeline: Timeline,
+) -> None:
+    before, after = replace(BEAT, run_id="before"), replace(BEAT, run_id="here")
+    timeline.see(0.0, before)
+    timeline.see(30.0, after)
+    timeline.see(40.0, before)
+    assert timeline.see(90.0, before).mismatch is None
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [BrokerFacts(), BrokerFacts(run_id="replica", is_primary=False)],
+    ids=["run id not known", "read from a replica"],
+)
+def test_another_run_id_proves_nothing_when(timeline: Timeline, facts: BrokerFacts) -> None:
+    beat = replace(BEAT, run_id="there")
+    timeline.see(0.0, beat, facts=facts)
+    assert timeline.see(1000.0, beat, facts=facts).mismatch is None
 
 
 def test_a_broker_that_cannot_be_read_leaves_nothing_known(timeline: Timeline) -> None:

@@ -197,13 +197,14 @@ class Gauge:
         strangers: list[str] = []
         for at in range(0, len(reply), 3):
             incarnation, left_ms, payload = reply[at : at + 3]
+            name = incarnation.decode("utf-8", "replace")
             if left_ms == -2:
-                dead.append(incarnation.decode())
+                dead.append(name)
                 continue
             try:
                 heartbeat = Heartbeat.from_json(payload)
             except ValueError:
-                strangers.append(incarnation.decode("utf-8", "replace"))
+                strangers.append(name)
                 continue
             age_s = max(HEARTBEAT_TTL_MS - left_ms, 0) / 1000
             heard.append(Heard(heartbeat=heartbeat, age_s=age_s))

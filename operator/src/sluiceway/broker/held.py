@@ -51,7 +51,10 @@ class HeldWalk:
     def learn(self, page: Sequence[bytes], opened: Sequence[bytes]) -> None:
         """Take in a reply: (tag, score) pairs by score, and (tag, queue) of the new ones."""
         scores = {tag: float(score) for tag, score in zip(page[::2], page[1::2], strict=True)}
-        queues = {tag: q.decode() for tag, q in zip(opened[::2], opened[1::2], strict=True)}
+        queues = {
+            tag: queue.decode("utf-8", "replace")
+            for tag, queue in zip(opened[::2], opened[1::2], strict=True)
+        }
         full = len(scores) >= PAGE
         last = max(scores.values(), default=self._from)
         # Acknowledged since: known, inside the page's range and not in the page.

@@ -16,6 +16,7 @@ from sluiceway.observe.queues import queue_view
 from sluiceway.observe.reader import Reading
 from sluiceway.observe.watched import RunningWorker, Watched
 from sluiceway.observe.workers import (
+    elsewhere,
     fleet_heartbeats,
     in_flight,
     mismatch,
@@ -64,13 +65,14 @@ def observe(
     queues, heads = _queues(watched, broker, memory, at)
     views = worker_views(workers, heard, memory.heard)
     unheard_since = unheard(workers, views, memory.unheard_since, at=at) if reports else {}
+    elsewhere_since = elsewhere(broker.facts, heard, memory.elsewhere_since, at=at)
     held = broker.held.get(watched.prefix, _NOT_HELD)
     observation = Observation(
         at=now,
         queues=queues,
         workers=views,
         replicas=replicas,
-        mismatch=mismatch(watched, broker.facts, heard, unheard_since, at=at),
+        mismatch=mismatch(watched, heard, unheard_since, elsewhere_since, at=at),
         unacked=held.count,
         in_flight=in_flight(views, heard) if reports else _held_of(watched, held),
         workers_report=reports,
@@ -81,6 +83,7 @@ def observe(
         heads=heads,
         heard={view.name: view for view in views if view.incarnation is not None},
         unheard_since=unheard_since,
+        elsewhere_since=elsewhere_since,
     )
 
 
@@ -107,7 +110,8 @@ def _unknown(
         rolling_out=rolling,
     )
     # While the broker is away no worker can be heard: that time does not count.
-    return observation, replace(memory, heard=_still(memory.heard, workers), unheard_since={})
+    heard = _still(memory.heard, workers)
+    return observation, replace(memory, heard=heard, unheard_since={}, elsewhere_since={})
 
 
 def _queues(

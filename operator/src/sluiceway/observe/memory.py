@@ -32,3 +32,5 @@ class Memory:
     """The workers that exist and were heard once, as they were heard last."""
     unheard_since: Mapping[str, float] = field(default_factory=dict)
     """The workers that are ready and were never heard, and since when that is so."""
+    elsewhere_since: Mapping[str, float] = field(default_factory=dict)
+    """The workers whose heartbeats name another server, and since when that is so."""

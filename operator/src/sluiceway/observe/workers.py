@@ -17,9 +17,9 @@ from sluiceway.observe.watched import RunningWorker, Watched
 
 UNHEARD_GRACE_S = 10.0
 """A worker that is ready is given this long until its first heartbeat."""
-FRESH_S = 2.5
-"""A younger heartbeat was written by a worker that is connected now; an older one may
-have been kept by the server over a restart."""
+ELSEWHERE_GRACE_S = 60.0
+"""A worker asks for the server's run id every 30 s: after a restart or a failover its
+heartbeats name the server that was for a while."""
 
 
 def fleet_heartbeats(
@@ -89,11 +89,26 @@ def unheard(
     }
 
 
+def elsewhere(
+    facts: BrokerFacts | None, heard: Iterable[Heard], since: Mapping[str, float], *, at: float
+) -> dict[str, float]:
+    """The workers whose heartbeats name another server than the one read, and since when."""
+    # A replica has a run id of its own, and reads the same data.
+    if facts is None or not facts.is_primary or not facts.run_id:
+        return {}
+    beats = [one.heartbeat for one in heard]
+    return {
+        beat.name: since.get(beat.name, at)
+        for beat in beats
+        if beat.run_id not in ("", facts.run_id)
+    }
+
+
 def mismatch(
     watched: Watched,
-    facts: BrokerFacts | None,
     heard: Iterable[Heard],
     unheard_since: Mapping[str, float],
+    elsewhere_since: Mapping[str, float],
     *,
     at: float,
 ) -> str | None:
@@ -116,29 +131,22 @@ def mismatch(
                 f"«{watched.prefix}» is read; set spec.broker.keyPrefix to the "
                 "application's global_keyprefix"
             )
-        if _other_server(one, facts):
-            return (
-                f"worker {beat.name} uses another Redis server than the one that is read; "
-                "let spec.broker.url name the application's broker"
-            )
-    if not heard and (overdue := _overdue(unheard_since, at)):
+    if others := _overdue(elsewhere_since, at, ELSEWHERE_GRACE_S):
         return (
-            f"{overdue} of the workers are ready, and none is heard in broker "
+            f"worker {others[0]} uses another Redis server than the one that is read; "
+            "let spec.broker.url name the application's broker"
+        )
+    if not heard and (overdue := _overdue(unheard_since, at, UNHEARD_GRACE_S)):
+        return (
+            f"{len(overdue)} of the workers are ready, and none is heard in broker "
             f"{watched.address}; spec.broker names another broker, database or key prefix than "
             "the application uses, or the image has no sluiceway-worker (then: worker.agent: none)"
         )
     return None
 
 
-def _overdue(unheard_since: Mapping[str, float], at: float) -> int:
-    return sum(at - since >= UNHEARD_GRACE_S for since in unheard_since.values())
-
-
-def _other_server(one: Heard, facts: BrokerFacts | None) -> bool:
-    # A replica has a run id of its own, and reads the same data.
-    if facts is None or not facts.is_primary or one.age_s > FRESH_S:
-        return False
-    return bool(facts.run_id and one.heartbeat.run_id) and facts.run_id != one.heartbeat.run_id
+def _overdue(since: Mapping[str, float], at: float, grace_s: float) -> list[str]:
+    return [name for name, first in since.items() if at - first >= grace_s]
 
 
 def _started_ago(one: Heard) -> float:
