@@ -9,11 +9,12 @@ Data flow: Celery's pool → ``runs`` → ``ledger`` ┐
 from __future__ import annotations
 
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from celery import bootsteps, signals
+from celery import bootsteps
 from celery.utils.log import get_logger
 from celery.worker import state
+from celery.worker.request import Request
 
 from sluiceway_worker import leaving, publish, safe_settings, unstarted, wire
 from sluiceway_worker.drain import Drain, turn
@@ -23,9 +24,6 @@ from sluiceway_worker.ledger import Ledger
 from sluiceway_worker.orders import Orders
 from sluiceway_worker.pulse import Broker, Pulse
 from sluiceway_worker.runs import Runs
-
-if TYPE_CHECKING:
-    from celery.worker.request import Request
 
 logger = get_logger(__name__)
 
@@ -90,7 +88,9 @@ class Agent:
         self.drain = Drain(self.orders, self.runs, changed=self.pulse.urge)
         self._pass_on = consumer.on_task_request
         consumer.on_task_request = self._admit
-        signals.task_received.connect(self._received, weak=False, dispatch_uid="sluiceway-agent")
+        # Where requests for later go; task_received would be sent for each of all tasks.
+        self._call_at = consumer.timer.call_at
+        consumer.timer.call_at = self._schedule
         self._ready_at: float | None = None
         self._acks = ""
         self._timer: Any = None
@@ -120,7 +120,7 @@ class Agent:
         if self._timer is not None:
             self._timer.cancel()
         # Older kombu cannot wake its loop from another thread.
-        self._timer = hub.call_repeatedly(1.0, turn)
+        self._timer = hub.call_repeatedly(1.0, self.drain.look)
 
     def gone(self) -> None:
         """The pool has ended and the last acknowledgement is sent."""
@@ -129,8 +129,11 @@ class Agent:
     def _tick(self) -> None:
         self.guard(self.drain.tick, otherwise=None)
 
-    def _received(self, request: Request, **_: Any) -> None:
-        self.guard(self.drain.received, request, otherwise=None)
+    def _schedule(self, when: Any, fun: Any, args: Any = (), *rest: Any, **options: Any) -> Any:
+        """Celery's way into the timer (``call_at``)."""
+        if args and isinstance(args[0], Request):
+            self.guard(self.drain.scheduled_for_later, args[0], otherwise=None)
+        return self._call_at(when, fun, args, *rest, **options)
 
     def _admit(self, request: Request) -> None:
         """Celery's way into the pool (``on_task_request``)."""
@@ -160,6 +163,7 @@ class Agent:
         drain.refresh()
         self.runs.forget_vanished(monotonic())
         if hub is None:
+            drain.look()
             self._tick()
             return _GREEN_TURN_S if drain.closed and not drain.drained else wire.HEARTBEAT_EVERY_S
         if drain.closed and not drain.drained:

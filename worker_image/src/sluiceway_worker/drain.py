@@ -60,6 +60,7 @@ class Drain:
         self._intake: Intake | None = None
         self._giver: GiveBack | None = None
         self._idle_since: float | None = None
+        self._look = False
         self.scheduled: dict[Request, float] = {}
         """Requests held for a future ETA, and that ETA in Unix seconds."""
         self.drained = False
@@ -102,8 +103,8 @@ class Drain:
         if self._orders.stopping:
             state.should_stop = self._orders.exit_code
 
-    def received(self, request: Request) -> None:
-        """A message became a request."""
+    def scheduled_for_later(self, request: Request) -> None:
+        """A request was put into the timer, to enter the pool at its ETA."""
         due = eta_of(request)
         if due is not None:
             self.scheduled[request] = due
@@ -111,7 +112,12 @@ class Drain:
     def refuse(self, request: Request) -> bool:
         """Whether a request that is about to enter the pool is given back instead."""
         self.scheduled.pop(request, None)
-        if not self.closed or self._giver is None:
+        intake = self._intake
+        if intake is None or self._giver is None:
+            return False
+        if not intake.closed:
+            # From a timer, that is under a BRPOP that may be out: was this the last slot?
+            self._look = self._look or intake.waiting
             return False
         self._giver.add([request])
         return True
@@ -152,10 +158,11 @@ class Drain:
         if intake is None or giver is None or consumer is None:
             return
         if not intake.closed:
-            if giver:
+            if self._look or giver or intake.owes:
+                self._look = False
                 giver.send()
-            if intake.stuck or intake.owes:
-                self._settle(intake)
+                if intake.stuck or intake.owes:
+                    self._settle(intake)
             return
         if self.drained and not giver:
             # Drained by a lease, and now told to stop: there is nothing to wait for.
@@ -175,6 +182,10 @@ class Drain:
             self._idle_since = None
         elif self._acknowledged(intake):
             self._finish()
+
+    def look(self) -> None:
+        """Have the next turn look closely, whatever it is that changed."""
+        self._look = True
 
     def _settle(self, intake: Intake) -> None:
         if self._consumer.pool.is_green and not intake.stuck:
@@ -214,7 +225,7 @@ class Drain:
 
     def _look_again(self) -> None:
         if self._consumer.hub is not None:
-            self._consumer.hub.call_later(_LOOK_AGAIN_S, turn)
+            self._consumer.hub.call_later(_LOOK_AGAIN_S, self.look)
 
 
 def turn() -> None:

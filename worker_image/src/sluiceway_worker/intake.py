@@ -21,11 +21,10 @@ Everything here runs on the consumer's thread, but for ``closed``, which anyone 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import count
 from queue import Empty
 from time import monotonic, time
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 from celery.utils.log import get_logger
@@ -39,8 +38,7 @@ class UnknownTransportError(Exception):
     """This kombu does not take messages as the agent knows it: no drain is possible."""
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """Where a held message came from; kept on the message as ``message.sluiceway``."""
 
     order: int
@@ -88,10 +86,14 @@ class Intake:
         return bool(self._owed) or bool(self.channel._in_poll)
 
     @property
+    def waiting(self) -> bool:
+        """Whether a ``BRPOP`` is out whose reply nobody is reading yet."""
+        return bool(self.channel._in_poll) and not self._reading
+
+    @property
     def stuck(self) -> bool:
-        """Whether a ``BRPOP`` is out while no slot is free: what it brings must not lie here."""
-        channel = self.channel
-        return bool(channel._in_poll) and not self._reading and not channel.qos.can_consume()
+        """Whether one is out while no slot is free: what it brings must not lie here."""
+        return self.waiting and not self.channel.qos.can_consume()
 
     def settle(self, patience_s: float) -> bool:
         """End what is on its way, pushing back what it brings; whether nothing is left.
@@ -101,7 +103,7 @@ class Intake:
         """
         self._pay()
         deadline = monotonic() + patience_s
-        while self.channel._in_poll and not self._reading:
+        while self.waiting:
             self.hasten()
             if self._can_read(min(0.02, patience_s)):
                 self._read_back()

@@ -17,7 +17,7 @@ An *incarnation* is one start of one worker: ``<pod or host name>:<boot id>``.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -183,11 +183,13 @@ class Heartbeat:
 
     def to_json(self) -> str:
         """The payload of the heartbeat key; compact, sorted, so equal states are equal bytes."""
-        body = asdict(self)
-        body["tasks"] = {
-            name: [t.count, round(t.sum_s, 6), round(t.sumsq_s2, 6)]
-            for name, t in self.tasks.items()
-        }
+        body = dict(
+            vars(self),
+            tasks={
+                name: [t.count, round(t.sum_s, 6), round(t.sumsq_s2, 6)]
+                for name, t in self.tasks.items()
+            },
+        )
         return json.dumps(body, separators=(",", ":"), sort_keys=True)
 
     @classmethod
