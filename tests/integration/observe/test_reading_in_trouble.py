@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -299,71 +298,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
-
-
-async def test_tls_to_a_plain_server_is_said(a_fleet, redis_server):
-    fleet = a_fleet("video", url=f"rediss://127.0.0.1:{redis_server.port}/0")
-    brokers = Brokers(timeout_s=0.3)
-    problem = (await BrokerReader(brokers).read([fleet])).of(fleet).problem
-    assert "does not speak TLS" in problem
-    await brokers.close()
-
-
-@pytest.mark.skipif(
-    shutil.which("redis-server") is None or shutil.which("openssl") is None,
-    reason="the embedded server is built without TLS; needs redis-server and openssl on the PATH",
-)
-class TestTls:
-    @pytest.fixture
-    def tls(self, tmp_path):
-        """A redis-server that speaks only TLS: (port, path of its CA)."""
-        key, cert = tmp_path / "key.pem", tmp_path / "ca.pem"
-        make = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost"
-        names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
-        subprocess.run(
-            [*make.split(), "-addext", names, "-keyout", key, "-out", cert],
-            check=True,
-            capture_output=True,
-        )
-        port = _free_port()
-        serve = f"redis-server --port 0 --tls-port {port} --bind 127.0.0.1 --tls-auth-clients no"
-        files = ["--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert]
-        process = subprocess.Popen(
-            [*serve.split(), *files, "--save", "", "--dir", tmp_path], stdout=subprocess.DEVNULL
-        )
-        yield port, cert
-        process.terminate()
-        process.wait()
-
-    @pytest.fixture
-    def started(self, look, until):
-        """Observe a fleet as soon as something listens."""
-
-        async def observe_when_up(fleet):
-            return await until(
-                lambda: look(fleet), lambda o: "refused" not in (o.broker_problem or "")
-            )
-
-        return observe_when_up
-
-    async def test_a_certificate_of_a_given_ca_is_trusted(self, tls, a_fleet, started):
-        port, ca = tls
-        url = f"rediss://localhost:{port}/0?ssl_cert_reqs=required&ssl_ca_certs={ca}"
-        assert (await started(a_fleet("video", url=url))).known
-
-    async def test_a_certificate_of_an_unknown_ca_is_refused_with_the_mend(
-        self, tls, a_fleet, started
-    ):
-        port, _ = tls
-        url = f"rediss://localhost:{port}/0?ssl_cert_reqs=required"
-        observation = await started(a_fleet("video", url=url))
-        assert "ssl_ca_certs" in observation.broker_problem
-
-    async def test_without_options_nothing_is_verified_as_in_celery(self, tls, a_fleet, started):
-        port, _ = tls
-        assert (await started(a_fleet("video", url=f"rediss://localhost:{port}/0"))).known
-
-    async def test_a_plain_url_to_a_tls_server_is_said(self, tls, a_fleet, started):
-        port, _ = tls
-        observation = await started(a_fleet("video", url=f"redis://127.0.0.1:{port}/0"))
-        assert "write rediss://" in observation.broker_problem

@@ -69,6 +69,8 @@ def _cause(exc: BaseException, *, encrypted: bool) -> str:
                 )
             case socket.gaierror():
                 return f"the host name cannot be resolved ({cause.strerror}); check its spelling"
+            case FileNotFoundError():
+                return "there is no such certificate file or socket; check the path"
             case ConnectionRefusedError():
                 return (
                     "nothing listens there (connection refused); "
@@ -101,8 +103,6 @@ def _reply(exc: BaseException) -> str:
             return "there is no database of that number; check the number at the end of the URL"
         case client.ResponseError():
             return f"it refuses: {exc}"
-        case FileNotFoundError():
-            return "there is no such file or socket; check the path"
         case client.ConnectionError() | OSError():
             return f"the connection failed ({str(exc).rstrip('.')})"
         case _:
