@@ -14,12 +14,12 @@ def plain_worker_takes(world: World, s: State) -> Iterator[Move]:
         return
     for k, m in enumerate(s.messages):
         if m.queued and not m.future:
-            m = m._replace(queued=m.queued - 1, holder=BESIDE, beside=True, started=False)
+            m = m._replace(queued=m.queued - 1, holder=BESIDE, beside=True)
             yield f"the plain worker takes {letter(k)}", s.message(k, m)
 
 
 def plain_worker_finishes(world: World, s: State) -> Iterator[Move]:
     for k, m in enumerate(s.messages):
         if m.beside:
-            m = m._replace(beside=False, holder=NOBODY, acked=True, started=False)
+            m = m._replace(beside=False, holder=NOBODY, acked=True)
             yield f"the plain worker finishes and acknowledges {letter(k)}", s.message(k, m)

@@ -51,7 +51,7 @@ class Exploration:
     counterexample: Counterexample | None
 
 
-class TooManyStates(Exception):
+class TooManyStatesError(Exception):
     """The world is larger than the limit that was given."""
 
 
@@ -65,7 +65,7 @@ def explore(
     """Look at every state that ``world`` can come to.
 
     Raises:
-        TooManyStates: there are more than ``at_most``.
+        TooManyStatesError: there are more than ``at_most``.
     """
     return _Search(world, safety, at_most).run(tuple(goals))
 
@@ -103,7 +103,7 @@ class _Search:
                 if wrong := wrong_with(world, state):
                     return Counterexample(broken=name, wrong=wrong, trace=self._trace(at))
             if len(self._states) > self._at_most:
-                raise TooManyStates(f"more than {self._at_most} states")
+                raise TooManyStatesError(f"more than {self._at_most} states")
             for kind, step in enumerate(STEPS):
                 for sentence, after in step(world, state):
                     self._taken[step.__name__] += 1

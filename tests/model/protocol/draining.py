@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from protocol.connection import answered
 from protocol.holdings import put_back
-from protocol.state import NOW, UNSTARTED, State, letter
+from protocol.state import NOW, UNSTARTED, State, Worker, letter
 from protocol.working import is_own
 from protocol.world import Move, World
 
@@ -27,7 +27,7 @@ def sees_no_lease(world: World, s: State) -> Iterator[Move]:
         elif w.mode == "stopping" and not world.rules.stopping_is_final:
             yield (
                 f"{NOW[i]} sees no lease any more and consumes, though told to stop",
-                s.worker(i, mode="consuming", told_to_go=False),
+                s.worker(i, mode="consuming"),
             )
 
 
@@ -39,8 +39,8 @@ def lease_ends(world: World, s: State) -> Iterator[Move]:
 
 def is_told_to_stop(world: World, s: State) -> Iterator[Move]:
     for i, w in enumerate(s.workers):
-        if w.told_to_go and w.process == "up" and w.mode != "stopping":
-            yield f"{NOW[i]} gets SIGTERM", s.worker(i, mode="stopping")
+        if w.signalled and w.process == "up":
+            yield f"{NOW[i]} gets SIGTERM", s.worker(i, mode="stopping", signalled=False)
 
 
 def gives_back(world: World, s: State) -> Iterator[Move]:
@@ -82,4 +82,4 @@ def says_drained(world: World, s: State) -> Iterator[Move]:
 def exits(world: World, s: State) -> Iterator[Move]:
     for i, w in enumerate(s.workers):
         if w.mode == "stopping" and w.able and not w.doubt and s.empty_handed(i):
-            yield f"{NOW[i]} exits", s.worker(i, process="gone", leased=False)
+            yield f"{NOW[i]} exits", s.worker(i, **Worker("gone")._asdict())

@@ -112,7 +112,9 @@ def pod_object_is_deleted(world: World, s: State) -> Iterator[Move]:
             if w.alive and not w.unwatched:
                 yield (
                     f"the Pod object of {NOW[i]} is deleted by force",
-                    s.spend("force_deletions").worker(i, unwatched=True, told_to_go=True),
+                    s.spend("force_deletions").worker(
+                        i, unwatched=True, told_to_go=True, signalled=True
+                    ),
                 )
 
 

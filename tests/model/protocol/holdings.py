@@ -18,9 +18,7 @@ def put_back(s: State, message: Message, *, by: str) -> Message:
     """
     if message.holder != by and lives(s, message.holder):
         message = message.haunted("taken from a living holder")
-    return message._replace(
-        queued=message.queued + 1, holder=NOBODY, claims=frozenset(), started=False
-    )
+    return message._replace(queued=message.queued + 1, holder=NOBODY, claims=frozenset())
 
 
 def recovered(world: World, s: State, message: Message, *, owner: str, blamed: bool) -> Message:
@@ -31,11 +29,9 @@ def recovered(world: World, s: State, message: Message, *, owner: str, blamed: b
     """
     rules = world.rules
     if message.marked and rules.finished_is_told:
-        return message._replace(acked=True, holder=NOBODY, claims=frozenset(), started=False)
-    counts = (message.started or not rules.blames_only_what_ran) and (
-        blamed or not rules.blames_only_crashes
-    )
-    deaths = message.deaths + counts
+        return message._replace(acked=True, holder=NOBODY, claims=frozenset())
+    had_a_slot = not message.future
+    deaths = message.deaths + (had_a_slot and (blamed or not rules.blames_only_crashes))
     if deaths >= world.max_deliveries:
-        return message._replace(dead=True, holder=NOBODY, started=False, deaths=deaths)
+        return message._replace(dead=True, holder=NOBODY, deaths=deaths)
     return put_back(s, message, by=owner)._replace(deaths=deaths)

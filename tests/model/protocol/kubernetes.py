@@ -14,7 +14,8 @@ def tells_a_pod_to_go(world: World, s: State) -> Iterator[Move]:
     if is_lowering(s):
         for i, w in enumerate(s.workers):
             if w.standing:
-                yield f"Kubernetes tells {NOW[i]} to go", s.worker(i, told_to_go=True)
+                after = s.worker(i, told_to_go=True, signalled=w.alive)
+                yield f"Kubernetes tells {NOW[i]} to go", after
 
 
 def starts_a_pod(world: World, s: State) -> Iterator[Move]:

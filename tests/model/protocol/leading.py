@@ -126,12 +126,16 @@ def standing(s: State) -> int:
 
 
 def _arrived(world: World, s: State, o: int) -> tuple[str, State]:
-    """The effect of an operator's intent. Commands to Redis carry their own conditions."""
-    intent = s.operators[o].intent
+    """The effect of an operator's intent. Recovery needs no epoch: its scripts look at the
+    holder, and what is right to move is right whoever asks."""
+    life, intent = s.operators[o]
     assert intent is not None
-    s = s.operator(o, s.operators[o]._replace(intent=None))
+    s = s.operator(o, Operator(life))
     w = s.workers[intent.worker]
+    refused = life == "deposed" and world.rules.leases_carry_the_epoch
     match intent.kind:
+        case "lease" | "recall" if refused:
+            return "sends a lease, and is refused: somebody else leads", s
         case "lease":
             return f"sets a lease for {NOW[intent.worker]}", s.worker(intent.worker, leased=w.alive)
         case "recall":

@@ -76,11 +76,14 @@ def nothing_is_taken_from_the_living(world: World, s: State) -> str | None:
 
 
 def only_owners_start(world: World, s: State) -> str | None:
+    """What a worker of ours starts is still in its name. (A plain worker that was given up
+    acknowledges by tag whatever it finds: what became of its messages is not asked.)"""
     return _ghost(s, "started by one that it was taken from")
 
 
-def the_finished_is_not_run_again(world: World, s: State) -> str | None:
-    return _ghost(s, "run again though known to have finished")
+def the_finished_is_not_given_out(world: World, s: State) -> str | None:
+    """Whoever takes it finds the result, where there is one by then."""
+    return _ghost(s, "given out though known to have finished")
 
 
 def _ghost(s: State, ghost: str) -> str | None:
@@ -124,11 +127,20 @@ SAFETY: tuple[Safety, ...] = (
     no_two_have_it_by_our_doing,
     nothing_is_taken_from_the_living,
     only_owners_start,
-    the_finished_is_not_run_again,
+    the_finished_is_not_given_out,
     the_drained_hold_nothing,
     only_poison_dies,
 )
 """What holds in every world with the atomic take."""
+
+SAFETY_TODAY: tuple[Safety, ...] = (
+    nothing_is_lost_but_in_sockets,
+    each_message_is_in_one_place,
+    no_two_have_it_by_our_doing,
+    nothing_is_taken_from_the_living,
+    the_drained_hold_nothing,
+)
+"""What holds with kombu's take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +158,11 @@ class Goal:
 
 
 def _everything_ended(world: World, s: State) -> bool:
-    return all(m.ended for m in s.messages)
+    """What kombu's take lost is counted by ``nothing_is_lost``, and not once more here."""
+    return all(
+        m.ended or ("was in a socket" in m.ghosts and not m.places and not any(m.memory))
+        for m in s.messages
+    )
 
 
 EVERY_MESSAGE_ENDS = Goal(
@@ -163,6 +179,13 @@ def _works_or_has_left(world: World, s: State) -> bool:
         for w in s.workers
     )
 
+
+WHOEVER_IS_TOLD_TO_GO_LEAVES = Goal(
+    name="whoever is told to go leaves",
+    applies=lambda world, s: all(w.process != "frozen" for w in s.workers),
+    reached=lambda world, s: not any(w.told_to_go for w in s.workers),
+    by=frozenset(steps.MUST),
+)
 
 NOBODY_IDLES_FOR_EVER = Goal(
     name="without an operator every worker consumes again",
@@ -187,7 +210,11 @@ FAR_WORK_LETS_A_FLEET_REST = Goal(
     by=frozenset((*steps.MUST, *steps.MAY)) - {comes_due},
 )
 
-GOALS: tuple[Goal, ...] = (EVERY_MESSAGE_ENDS, NOBODY_IDLES_FOR_EVER)
+GOALS: tuple[Goal, ...] = (
+    EVERY_MESSAGE_ENDS,
+    NOBODY_IDLES_FOR_EVER,
+    WHOEVER_IS_TOLD_TO_GO_LEAVES,
+)
 
 
 def named(properties: tuple[Safety, ...]) -> Iterator[tuple[str, Safety]]:

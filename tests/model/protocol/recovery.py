@@ -68,9 +68,12 @@ def _is_left(world: World, s: State, m: Message, worker: int) -> bool:
 
 
 def to_bury(world: World, s: State) -> Iterator[tuple[str, Intent]]:
-    """Holdings whose owner has been silent for very long and is not proven dead."""
+    """Holdings whose owner has been silent for very long and is not proven dead. A proof
+    is of one incarnation: that of a predecessor says nothing of the one that froze."""
     for i, w in enumerate(s.workers):
-        if w.silent and not w.proven and any(m.holder in (NOW[i], BEFORE[i]) for m in s.messages):
+        if w.silent and any(
+            m.holder == NOW[i] or (m.holder == BEFORE[i] and not w.proven) for m in s.messages
+        ):
             yield f"bury {NOW[i]}, silent for very long", Intent("bury", i)
 
 
@@ -113,9 +116,7 @@ def recover_in_two_steps(s: State, operator: int, intent: Intent) -> tuple[str, 
             m._replace(queued=m.queued + 1) if m.holder == owner else m for m in s.messages
         )
         return "pushes what is to be recovered", s._replace(messages=pushed), False
-    forgotten = tuple(
-        m._replace(holder=NOBODY, started=False) if m.holder == owner else m for m in s.messages
-    )
+    forgotten = tuple(m._replace(holder=NOBODY) if m.holder == owner else m for m in s.messages)
     return "clears the holdings of what it has pushed", s._replace(messages=forgotten), True
 
 
@@ -144,13 +145,22 @@ def times_out(world: World, s: State) -> Iterator[Move]:
     if not world.sweeps:
         return
     for k, m in enumerate(s.messages):
-        if m.holder == NOBODY:
+        if m.holder == NOBODY or (world.rules.renews_what_it_holds and _is_renewed(s, m)):
             continue
         at_work = m.beside or any(
-            w.alive and m.memory[i] or m.orphaned[i] for i, w in enumerate(s.workers)
+            (w.alive and m.memory[i]) or m.orphaned[i] for i, w in enumerate(s.workers)
         )
-        m = m._replace(queued=m.queued + 1, holder=NOBODY, started=False)
+        if m.beside:
+            m = m.haunted("restored from a plain worker")
+        m = m._replace(queued=m.queued + 1, holder=NOBODY)
         yield (
             f"the visibility timeout of {letter(k)} passes, and kombu restores it",
             s.message(k, m.haunted("restored by timeout") if at_work else m),
         )
+
+
+def _is_renewed(s: State, m: Message) -> bool:
+    if m.holder not in NOW:
+        return False
+    w = s.workers[NOW.index(m.holder)]
+    return w.able and not w.doubt

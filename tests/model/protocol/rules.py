@@ -35,6 +35,10 @@ class Rules:
     runs_survive_a_cut: bool = True
     """When the connection is lost, kombu's restoring of all that the channel held is
     kept from what is still running."""
+    renews_what_it_holds: bool = True
+    """A worker that is not silent renews the score of all that it holds (in ``unacked_index``
+    and in its holdings, by one script), so that a visibility timeout passes only for the
+    silent, however long a task runs."""
     proof_is_the_containers_end: bool = True
     """The end of a main process, or a new one in its place, proves nothing: its children
     may run on. The end of the whole container does."""
@@ -49,8 +53,6 @@ class Rules:
     """Recovery and the take acknowledge a message whose run is known to have finished."""
     blames_only_crashes: bool = True
     """Deaths by eviction, node loss or forced deletion count against no message."""
-    blames_only_what_ran: bool = True
-    """Only messages whose run had begun are counted; the others were just there."""
     suspects_run_alone: bool = True
     """Before the death that would make a message a dead letter, it runs alone."""
     parks_the_future: bool = True
@@ -64,8 +66,11 @@ class Rules:
     lowering_carries_its_version: bool = True
     """A scale write is refused when the object has changed since it was decided."""
     takeover_writes_first: bool = True
-    """A new leader writes to the scale object before it does anything else, so that a
-    write of its predecessor that is still under way is refused."""
+    """A new leader writes to the scale object before it does anything else: a version
+    refuses its predecessor's last write only where something was written since."""
+    leases_carry_the_epoch: bool = True
+    """Setting and deleting a lease is refused for an older leader than Redis knows of,
+    and a new one makes itself known first."""
 
     def without(self, *names: str) -> Rules:
         """The same without these."""

@@ -51,8 +51,6 @@ class Message(NamedTuple):
     each take writes its own, so a taker that remembers its score can tell."""
     claims: frozenset[str] = frozenset()
     """Incarnations that once took it, by tag alone; a fault in the making."""
-    started: bool = False
-    """The holder noted that a run began."""
     marked: bool = False
     """A result says that a run has finished."""
     deaths: int = 0
@@ -111,7 +109,9 @@ class Worker(NamedTuple):
     doubt: bool = False
     """It fell silent or is new, and has not yet compared its memory with Redis."""
     told_to_go: bool = False
-    """Kubernetes has sent SIGTERM, or will before anything else."""
+    """Kubernetes counts it out and has sent SIGTERM, once."""
+    signalled: bool = False
+    """That SIGTERM has not been handled yet."""
     proven: bool = False
     """The kubelet's word that the container of the predecessors has ended."""
     blamed: bool = False

@@ -17,16 +17,14 @@ from protocol.world import Move, World
 def wants_more(world: World, s: State, worker: int) -> bool:
     """Whether a worker may ask for a message now."""
     w = s.workers[worker]
-    return (
-        w.able and w.mode == "consuming" and not w.doubt and s.slots_taken(worker) < world.slots
-    )
+    return w.able and w.mode == "consuming" and not w.doubt and s.slots_taken(worker) < world.slots
 
 
 def taken(world: World, message: Message, worker: int) -> Message:
     """The message as ``unacked`` has it after this worker's take. The tag stays the same,
     so earlier takers can still name it; only the score tells that it is not theirs."""
     claims = message.claims if world.rules.receipts else message.claims | {NOW[worker]}
-    return message._replace(holder=NOW[worker], claims=claims, started=False)
+    return message._replace(holder=NOW[worker], claims=claims)
 
 
 def remembered(message: Message, worker: int) -> Message:
@@ -123,6 +121,8 @@ def takes(world: World, s: State) -> Iterator[Move]:
                     s.message(k, m._replace(acked=True)),
                 )
                 continue
+            if m.marked:
+                m = m.haunted("given out though known to have finished")
             m = taken(world, m, i)
             yield from answered(
                 world,

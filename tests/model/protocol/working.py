@@ -29,13 +29,8 @@ def starts(world: World, s: State) -> Iterator[Move]:
         for k, m in enumerate(s.messages):
             if m.memory[i] != "reserved":
                 continue
-            if m.marked:
-                m = m.haunted("run again though known to have finished")
-            if m.holder != NOW[i]:
+            if m.holder != NOW[i] and "restored from a plain worker" not in m.ghosts:
                 m = m.haunted("started by one that it was taken from")
-            # That a run began is noted in the holdings, where recovery finds it.
-            began = m.holder == NOW[i] and world.take == "atomic"
-            m = m._replace(started=began or m.started)
             yield f"{NOW[i]} starts {letter(k)}", s.message(k, m.in_memory(i, "running"))
 
 
@@ -65,7 +60,7 @@ def acknowledges(world: World, s: State) -> Iterator[Move]:
             if m.memory[i] != "finished" or not w.able or (world.results and not m.marked):
                 continue
             if is_own(world, m, i):
-                m = m._replace(holder=NOBODY, claims=frozenset(), acked=True, started=False)
+                m = m._replace(holder=NOBODY, claims=frozenset(), acked=True)
                 sentence = f"{NOW[i]} acknowledges {letter(k)}"
             else:
                 sentence = f"{NOW[i]} finds that {letter(k)} is not its own any more"

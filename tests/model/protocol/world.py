@@ -22,7 +22,7 @@ class World:
     messages: tuple[Message, ...] = (Message(), Message())
     workers: int = 2
     slots: int = 1
-    luck: Mishaps = Mishaps()
+    luck: Mishaps = field(default_factory=Mishaps)
     operators: int = 1
     operator_returns: bool = True
     """After it vanished; off to see what becomes of workers without one."""
