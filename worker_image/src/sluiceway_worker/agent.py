@@ -46,6 +46,11 @@ class AgentStep(bootsteps.StartStopStep):
         super().__init__(consumer, **kwargs)
         self._agent = Agent(consumer)
 
+    @property
+    def draining(self) -> bool:
+        """Whether it takes no more: who starts the worker may have to know that of it."""
+        return not self._agent.guard.failed and self._agent.drain.closed
+
     def start(self, consumer: Any) -> None:
         self._agent.guard(self._agent.connected, otherwise=None)
 
