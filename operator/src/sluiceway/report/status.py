@@ -63,7 +63,8 @@ class FleetStatus:
 
 
 READY = "Ready"
-"""True: it has the workers it should have. Unknown: that cannot be told."""
+"""True: it has the workers it should have. Unknown: they are starting, or it cannot be
+told. False: a person must act."""
 
 DEMAND_KNOWN = "DemandKnown"
 """True: the numbers that its decisions rest on were read."""
@@ -142,7 +143,8 @@ def _ready(
         verdict, reason, message = Verdict.FALSE, "WorkersFailing", trouble
     else:
         missing = decision.desired - workers.ready
-        verdict, reason = Verdict.FALSE, "WorkersStarting"
+        # GitOps tools read False as «a person must act»; a start is none of that.
+        verdict, reason = Verdict.UNKNOWN, "WorkersStarting"
         message = f"{missing} of {decision.desired} workers do not consume yet"
     return Condition(
         type=READY, status=verdict, reason=reason, message=message, since=observation.at
