@@ -32,9 +32,7 @@ def test_the_operator_folder_never_hides_the_standard_librarys_operator_module()
     assert not {name for name in inside if name.startswith(("test_", "tests/"))}
 
 
-@pytest.mark.parametrize(
-    "page", tracked("*.md"), ids=lambda p: p.relative_to(ROOT).as_posix()
-)
+@pytest.mark.parametrize("page", tracked("*.md"), ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_every_relative_link_in_the_docs_leads_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", page.read_text())
     missing = [target for target in targets if not (page.parent / target).exists()]
