@@ -11,7 +11,7 @@ def test_a_world_in_which_all_is_well_is_told_in_one_line(
 ) -> None:
     assert main(["take", "--messages", "1", "--crashes", "0", "--cuts", "0"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("take: 9 states, ")
+    assert line.startswith("take: 8 states, ")
 
 
 def test_a_rule_left_out_prints_how_it_goes_wrong(capsys: pytest.CaptureFixture[str]) -> None:

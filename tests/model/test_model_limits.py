@@ -11,6 +11,7 @@ from protocol.properties import (
     no_two_have_it,
     nothing_is_lost,
     nothing_is_lost_but_in_sockets,
+    only_poison_dies,
 )
 from protocol.state import Mishaps
 
@@ -66,3 +67,11 @@ def test_a_renewing_worker_is_given_up_only_after_it_fell_silent() -> None:
     found = explore(CONFIGURATIONS["results"].world, [no_two_have_it]).counterexample
     assert found is not None
     assert "worker 1 freezes" in found.trace
+
+
+def test_as_many_crashes_in_a_row_as_deliveries_are_allowed_end_even_a_harmless_message() -> None:
+    """Nothing can tell it from poison: the last time it was alone in its worker."""
+    enough = replace(CONFIGURATIONS["recovery"].world, luck=Mishaps(crashes=3))
+    found = explore(enough, [only_poison_dies]).counterexample
+    assert found is not None
+    assert found.trace.count("the main process of worker 1 dies") == 3

@@ -67,10 +67,9 @@ CONFIGURATIONS: dict[str, Configuration] = {
         safety=SAFETY_TODAY,
     ),
     "today-crash": Configuration(
-        about="2 messages, a crash; the visibility timeout brings back what was held",
+        about="drains, recalls, a crash; the visibility timeout brings back what was held",
         world=World(
             take="kombu",
-            workers=2,
             messages=(PLAIN,),
             drains=True,
             sweeps=True,

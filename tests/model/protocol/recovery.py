@@ -90,12 +90,14 @@ def listed(world: World, s: State, operator: int, intent: Intent) -> State:
 
 
 def recover(world: World, s: State, operator: int, intent: Intent) -> State:
-    """The recovery of one dead incarnation arrives at Redis."""
+    """The recovery of one dead incarnation arrives at Redis. If the pod has lost another
+    one since, that is not meant, though both have one name here."""
     owner, blamed = BEFORE[intent.worker], s.workers[intent.worker].blamed
+    meant = _is_proven(world, s, intent.worker)
 
     def moved(m: Message) -> Message:
         if world.rules.receipts:
-            mine = _is_left(world, s, m, intent.worker)
+            mine = meant and _is_left(world, s, m, intent.worker)
         else:
             mine = operator in m.listed and m.holder != NOBODY
         m = m._replace(listed=m.listed - {operator})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from protocol.rules import Rules
-from protocol.state import Message, Mishaps, Operator, State, Worker
+from protocol.state import Memory, Message, Mishaps, Operator, State, Worker
 
 Move = tuple[str, State]
 """A sentence that says what happened, and the state after it."""
@@ -48,12 +48,12 @@ class World:
     @property
     def start(self) -> State:
         """Everything published waits in its list; everyone is up and idle."""
-        nothing: tuple[Literal[""], ...] = ("",) * self.workers
+        nothing: Memory = ""
         return State(
             messages=tuple(
                 message._replace(
                     queued=int(message.published),
-                    memory=nothing,
+                    memory=(nothing,) * self.workers,
                     orphaned=(False,) * self.workers,
                 )
                 for message in self.messages
