@@ -102,13 +102,13 @@ class Watched:
             return "a task runs"
         if state.should_stop not in (None, False) or state.should_terminate not in (None, False):
             return "it is stopping"
-        if any(getattr(step, "draining", False) for step in self.consumer.steps):
-            return "it is draining"
         where = modules_on_stack(self.main_thread)
         if "celery.worker.loops" not in where:
             return "it is connecting"
         if any(name.split(".")[0] == "redis" for name in where):
             return "the broker is waited for"
+        if any(getattr(step, "draining", False) for step in self.consumer.steps):
+            return "it is draining"
         return None
 
 
