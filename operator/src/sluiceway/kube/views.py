@@ -8,7 +8,7 @@ fields have defaults: what Kubernetes leaves out is empty, as in its own types.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -44,7 +44,8 @@ class Metadata(View, frozen=True):
     uid: str = ""
     labels: dict[str, str] = {}
     owner_references: tuple[OwnerReference, ...] = ()
-    creation_timestamp: datetime | None = None
+    creation_timestamp: datetime = datetime.fromtimestamp(0, UTC)
+    """Set by the API server, always."""
     deletion_timestamp: datetime | None = None
 
     @property
