@@ -56,6 +56,8 @@ class Waker:
         self.address = address
         self.problem: str | None = f"broker {address}: not connected yet"
         """Why nothing will wake at the moment; None while it will."""
+        self.tried = asyncio.Event()
+        """Set once the first connection stands or has failed."""
         self._on_change = on_change
         self._timeout_s = timeout_s
         self._wanted: frozenset[BrokerQueue] = frozenset()
@@ -98,6 +100,7 @@ class Waker:
                 refused = isinstance(exc, RefusedError)
                 self.problem = str(exc) if refused else sentence(exc, self.address)
                 self._tracking = None
+                self.tried.set()
                 self._on_change(frozenset())
                 backoff = min(FIRST_PAUSE_S * 2 ** min(failures, 8), LONGEST_PAUSE_S)
                 await asyncio.sleep(REFUSED_PAUSE_S if refused else backoff)
@@ -161,6 +164,7 @@ class Waker:
             await _send(connection, tracking.due(now()))
             if tracking.settled:
                 self.problem = None
+                self.tried.set()
             if changed := tracking.changed():
                 self._on_change(changed)
             item = await self._next(tracking.next_at() - now())

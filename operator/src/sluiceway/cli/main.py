@@ -7,6 +7,7 @@ and shell completion answer at once.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -76,6 +77,15 @@ def sluiceway(
 
 def main() -> None:
     """Entry point: what a user can mend is a line and an exit code, never a traceback."""
+    try:
+        _run()
+    except* BrokenPipeError:
+        # Whoever read our output has gone (`sluiceway local | head`), and all that ran has
+        # been drained. The interpreter must not stumble over its last flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run() -> None:
     try:
         app()
     except CommandError as exc:

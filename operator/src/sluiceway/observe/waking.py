@@ -20,6 +20,9 @@ from sluiceway.observe.watched import Watched
 POLL_S = 1.0
 """How often fleets are looked at whose broker cannot wake."""
 
+FIRST_TRY_S = 0.25
+"""How long arming waits for a new broker's connection, at most."""
+
 _Place = tuple[BrokerAddress, BrokerQueue]
 
 
@@ -64,10 +67,16 @@ class Waking:
                 self._places.setdefault(watched.key, []).append(place)
         for address in self._wakers.keys() - addresses:
             await self._wakers.pop(address).close()
-        for address in armed.keys() - self._wakers.keys():
-            self._wakers[address] = self._waker(address)
+        new = {address: self._waker(address) for address in armed.keys() - self._wakers.keys()}
+        self._wakers |= new
         for address, waker in self._wakers.items():
             waker.arm(frozenset(armed[address]))
+        if new:
+            # So that nobody reads of a problem where there is only a beginning.
+            tries = [asyncio.ensure_future(waker.tried.wait()) for waker in new.values()]
+            _, unsettled = await asyncio.wait(tries, timeout=FIRST_TRY_S)
+            for one in unsettled:
+                one.cancel()
 
     def problem(self, watched: Watched) -> str | None:
         """Why this fleet is polled and not woken; None while it wakes, or is not armed."""
