@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from redis import exceptions as client
@@ -85,8 +84,7 @@ class Waker:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait({task})
 
     async def _run(self) -> None:
         failures = 0
@@ -113,9 +111,11 @@ class Waker:
             await self._converse(connection)
         finally:
             listener.cancel()
-            with suppress(asyncio.CancelledError, client.RedisError, OSError):
-                await listener
-            await connection.disconnect(nowait=True)
+            try:
+                # Not «await listener»: its CancelledError could not be told from ours.
+                await asyncio.gather(listener, return_exceptions=True)
+            finally:
+                await connection.disconnect(nowait=True)
 
     async def _dial(self) -> AbstractConnection:
         """A connection with tracking on and nothing armed."""
