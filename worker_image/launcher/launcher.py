@@ -68,31 +68,40 @@ class Watched:
     def __init__(self, with_agent):
         self.with_agent = with_agent
         self.consumer = None
-        self.turned_at = None
         self.main_thread = threading.current_thread().ident
+        self.turned()
+        self.excused_at = self.turned_at
 
     def consuming(self, consumer):
-        """The loop begins, for the first time or after the broker was away."""
+        """The loop begins, for the first time; it is this one after each reconnection, too."""
         self.consumer = consumer
-        self.turned_at = time.monotonic()
+        self.turned()
         # Green pools have no such loop; of them nothing is known here.
         if consumer.hub is not None:
             consumer.hub.on_tick.add(self.turned)
 
     def turned(self):
+        """Called on every turn."""
         self.turned_at = time.monotonic()
 
     def verdict(self):
-        """(well, words): well unless the loop hangs while there is nothing to wait for."""
+        """(well, words): well unless the loop hangs while there is nothing to wait for.
+
+        An excuse holds for as long as a turn: what was waited for may have ended only now.
+        """
         agent = "here" if self.with_agent else "absent"
         if self.consumer.hub is None:
             return True, f"agent {agent}, loop unknown"
-        for_s = time.monotonic() - self.turned_at
+        now = time.monotonic()
+        for_s = now - self.turned_at
         words = f"agent {agent}, loop turned {for_s:.0f} s ago"
         if for_s < STALE_S:
             return True, words
         excuse = self.excuse()
-        return bool(excuse), f"{words}, {excuse or 'and nothing is waited for'}"
+        if excuse:
+            self.excused_at = now
+            return True, f"{words}, {excuse}"
+        return now - self.excused_at < STALE_S, f"{words}, and nothing is waited for"
 
     def excuse(self):
         """What a loop that does not turn may be waiting for; None when there is nothing."""
@@ -100,7 +109,9 @@ class Watched:
 
         if state.active_requests:
             return "a task runs"
-        if state.should_stop not in (None, False) or state.should_terminate not in (None, False):
+        # An exit code of zero is a stop, too.
+        orders = (state.should_stop, state.should_terminate)
+        if any(order is not None and order is not False for order in orders):
             return "it is stopping"
         where = modules_on_stack(self.main_thread)
         if "celery.worker.loops" not in where:
