@@ -97,8 +97,13 @@ TABLE: dict[str, tuple[TaskQueueSpec, Observation, History, int, Reason]] = {
     "a message that comes due within the cold start starts a worker": (
         spec(), seen(queues=(queue(1, head_eta=NOW + 4),)), knows(1.0), 1, Reason.WORK_SCHEDULED,
     ),
-    "only the head is known to be for the future": (
+    "a message behind one for the future waits, unless it is known to be for later too": (
         spec(), seen(queues=(queue(2, head_eta=NOW + 600),)), knows(1.0), 1, Reason.MEETING_TARGET,
+    ),
+    "several messages for the future start nobody": (
+        spec(),
+        seen(queues=(queue(2, head_eta=NOW + 600, later_etas=(NOW + 600, NOW + 900)),)),
+        knows(1.0), 0, Reason.IDLE,
     ),
     "a backlog target divides, and rounds up": (
         spec(target={"backlog_per_replica": 10}), seen(41), knows(), 5, Reason.MEETING_TARGET,

@@ -221,9 +221,12 @@ class BrokerLoop:
             past.at_rest = _at_rest(observation, decision)
             past.acting = _could_act(watched, observation, decision)
             before, past.leased = past.leased, past.leased | frozenset(decision.drain)
+            leases = self._leases(watched)
             past.leased = await carry_out(
-                decision, observation, fleet=fleet, leases=self._leases(watched), leased=before
+                decision, observation, fleet=fleet, leases=leases, leased=before
             )
+            if gone := reading.gone(watched):
+                await leases.forget(gone)
             past.status = status_of(
                 watched.key,
                 observation,

@@ -17,10 +17,13 @@ from sluiceway.decide.observation import Observation, WorkerState
 
 
 class Leases(Protocol):
-    """Drain requests on the fleet's broker."""
+    """What is written into the fleet's broker: drain requests, and tidying."""
 
     async def set(self, *, hold: Collection[str], recall: Collection[str]) -> None:
         """Ask some to drain, for one lease's time from now, and others to consume again."""
+
+    async def forget(self, incarnations: Collection[str]) -> None:
+        """Take incarnations that are gone off the list of workers."""
 
 
 class Scalable(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sluiceway.broker.commands import hold_leases
+from sluiceway.broker.commands import forget_workers, hold_leases
 from sluiceway.broker.connection import Broker
 
 
@@ -28,3 +28,11 @@ class BrokerLeases:
         await hold_leases(
             self.broker, prefix=self.prefix, asker=self.asker, hold=hold, withdraw=recall
         )
+
+    async def forget(self, incarnations: Collection[str]) -> None:
+        """Take incarnations that are gone off the list of workers.
+
+        Raises:
+            BrokerError: it could not be done; the next tick finds them again.
+        """
+        await forget_workers(self.broker, prefix=self.prefix, incarnations=incarnations)

@@ -35,7 +35,7 @@ class Demand:
     held: int
     """Tasks for the future, in workers' memory."""
     later: int
-    """Messages for the future at the head of their queue, not waiting yet."""
+    """Messages for the future that lie in the queues, not waiting yet; those that are known."""
     next_eta: float | None
     """The earliest ETA that is known of those two, Unix seconds."""
     oldest_wait_s: float
@@ -54,8 +54,9 @@ class Demand:
         """Count ``observation``; ETAs within ``cold_start_s`` of ``now`` count as waiting."""
         readable = observation.broker_problem is None and observation.mismatch is None
         queues = observation.queues if readable else ()
-        later = [q for q in queues if _head_is_later(q, now + cold_start_s)]
-        etas = [q.head_eta for q in later if q.head_eta is not None]
+        etas = [eta for q in queues for eta in _later(q, now + cold_start_s)]
+        later = len(etas)
+        due_soon = sum(len(_later(q, now)) for q in queues) - later
         present = [w for w in observation.workers if w.state in RECALLABLE]
         etas += [w.earliest_eta for w in present if w.earliest_eta is not None]
         oldest = max(
@@ -66,13 +67,12 @@ class Demand:
         in_flight = _in_flight(observation) if readable else None
         unacked = observation.unacked if readable else None
         return cls(
-            # Only a queue's head is looked at, so only that one is known to be for later.
-            waiting=sum(q.length or 0 for q in queues) - len(later),
-            due_soon=sum(_head_is_later(q, now) for q in queues) - len(later),
+            waiting=sum(q.length or 0 for q in queues) - later,
+            due_soon=due_soon,
             in_flight=in_flight,
             in_flight_bound=unacked if in_flight is None else in_flight,
             held=sum(w.scheduled for w in present),
-            later=len(later),
+            later=later,
             next_eta=min(etas, default=None),
             oldest_wait_s=0.0 if oldest is None else oldest.oldest_wait_s or 0.0,
             oldest_wait_is_exact=oldest is None or oldest.oldest_wait_is_exact,
@@ -99,8 +99,10 @@ class Demand:
         )
 
 
-def _head_is_later(queue: QueueView, until: float) -> bool:
-    return bool(queue.length) and queue.head_eta is not None and queue.head_eta > until
+def _later(queue: QueueView, after: float) -> list[float]:
+    """The ETAs beyond ``after`` of messages that lie in the queue; those that are known."""
+    known = queue.later_etas or (() if queue.head_eta is None else (queue.head_eta,))
+    return [eta for eta in known if eta > after][: queue.length or 0]
 
 
 def _in_flight(observation: Observation) -> int | None:

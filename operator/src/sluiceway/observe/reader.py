@@ -33,6 +33,11 @@ class Reading:
         found = self.brokers.get(watched.address)
         return found or BrokerReading(problem=f"broker {watched.address}: not read yet")
 
+    def gone(self, watched: Watched) -> tuple[str, ...]:
+        """Incarnations on the fleet's list of workers whose heartbeat has ended."""
+        facts = self.of(watched).workers.get(watched.prefix)
+        return () if facts is None else facts.dead
+
 
 class BrokerReader:
     """Reads what fleets need from their brokers, tick by tick."""
