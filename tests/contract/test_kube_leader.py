@@ -224,6 +224,21 @@ async def test_a_frozen_leader_does_not_act_when_it_thaws(
     assert check_one_at_a_time(first, second) == ["first", "second", "first"]
 
 
+async def test_a_frozen_candidate_does_not_take_what_it_last_saw_for_expired(
+    first: Candidate, second: Candidate
+) -> None:
+    async with first.running(), second.running():
+        await eventually(lambda: len(first.acts) + len(second.acts) > 10)
+        leads, stands = (first, second) if first.acts else (second, first)
+        stands.process.send_signal(signal.SIGSTOP)
+        # For longer than the Lease lasts.
+        await eventually(lambda: leads.acts[-1].at - leads.acts[0].at > 5.0)
+        stands.process.send_signal(signal.SIGCONT)
+        for _ in range(5):
+            await leads.until_it_acts_on()
+    assert check_one_at_a_time(first, second) == [leads.identity]
+
+
 async def test_a_leader_whose_connection_is_refused_stops_before_another_begins(
     control_plane: ControlPlane, namespace: Namespace, second: Candidate, tmp_path: Path
 ) -> None:
