@@ -94,6 +94,8 @@ async def client(control_plane: ControlPlane) -> AsyncIterator[KubeClient]:
 
 @pytest.fixture
 def hand(client: KubeClient, namespace: Namespace) -> Hand:
+    # Pods are refused until the namespace's controllers have made this.
+    namespace.kubectl.run("wait", "--for=create", "serviceaccount/default")
     return Hand(client, namespace.name)
 
 
@@ -210,10 +212,12 @@ class EndsInOrder:
         self.end = asyncio.Event()
         self.go_on = asyncio.Event()
         self.queries: list[Mapping[str, str]] = []
+        self.pages = 0
 
     async def request(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None
     ) -> bytes:
+        self.pages += 1
         return await self._client.request(method, path, query=query)
 
     @asynccontextmanager
@@ -338,9 +342,11 @@ async def test_a_server_without_streamed_lists_is_listed_in_pages(
             hand = Hand(client, "default")
             for name in "abcde":
                 await hand.make(name)
-            seen = Seen(client, "default")
+            server = EndsInOrder(client)
+            seen = Seen(server, "default")
             async with seen.running():
                 assert seen.names == set("abcde")
+                assert server.pages == 3
                 await hand.delete("a")
                 await eventually(lambda: seen.names == set("bcde"))
 

@@ -246,3 +246,16 @@ def test_an_answer_of_a_proxy_in_between_is_shown_as_it_is() -> None:
     said = refused(502, b"<html>bad gateway</html>", None, "https://scripted")
     assert said.status == 502
     assert "it has a problem of its own (<html>bad gateway</html>)" in str(said)
+
+
+def test_a_missing_right_and_a_full_quota_are_told_apart_though_both_are_forbidden() -> None:
+    def said(message: str) -> str:
+        body = json.dumps({"code": 403, "message": message}).encode()
+        return str(refused(403, body, None, "https://scripted"))
+
+    assert "a permission is missing" in said(
+        'pods is forbidden: User "sluiceway" cannot list resource "pods"'
+    )
+    assert said('pods "a" is forbidden: exceeded quota: workers') == (
+        'API server https://scripted: it refuses: pods "a" is forbidden: exceeded quota: workers'
+    )

@@ -26,7 +26,8 @@ IN_FLIGHT = 10
 """Requests at a time. Measured: more only lengthen the API server's queue."""
 TIMEOUT_S = 10.0
 """For one request, its wait for a turn included."""
-CONNECT_S = 5.0
+OPENING_S = 30.0
+"""For a stream's connection, handshake and first word; the API server may queue it."""
 
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -136,9 +137,10 @@ class KubeClient:
         Raises:
             KubeError: it said no, or the connection broke, also in the middle.
         """
-        limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=silence_s)
+        limits = aiohttp.ClientTimeout(total=None, sock_read=silence_s)
         try:
-            response = await self._open("GET", path, query, None, "application/json", limits)
+            async with asyncio.timeout(OPENING_S):
+                response = await self._open("GET", path, query, None, "application/json", limits)
             async with response:
                 yield _lines(response)
         except _FAILURES as exc:

@@ -92,7 +92,8 @@ def _refusal(said: Status) -> str:
     match said.code:
         case 401:
             return f"it does not accept the credentials ({message})"
-        case 403:
+        # A quota or a policy answers 403, too.
+        case 403 if " cannot " in message and "User " in message:
             return f"a permission is missing ({message}); see the Role in the reference"
         case 410:
             return f"it no longer has what happened since ({message})"
