@@ -93,6 +93,14 @@ def test_a_rollout_never_lowers_the_number_of_workers_that_consume() -> None:
     assert "readinessProbe" not in worker(taskqueue())
 
 
+@pytest.mark.parametrize("agent", ["image", "none"])
+def test_a_worker_that_no_probe_asks_is_given_time_to_begin_before_an_old_one_goes(
+    agent: str,
+) -> None:
+    assert made(taskqueue(agent=agent))["spec"]["minReadySeconds"] == 10
+    assert "minReadySeconds" not in made(taskqueue())["spec"]
+
+
 @pytest.mark.parametrize(("longest", "grace"), [("2h", 7230), ("500ms", 31), ("10m", 630)])
 def test_a_worker_that_has_to_go_is_given_time_for_its_longest_task(
     longest: str, grace: int

@@ -24,6 +24,9 @@ FIELD_MANAGER = "sluiceway"
 GRACE_MARGIN_S = 30
 """Added to ``longestTask``: for giving back what waits and for the last acknowledgement."""
 
+SETTLING_S = 10
+"""More than most workers need from their start until they consume."""
+
 LABEL_TASKQUEUE = f"{GROUP}/taskqueue"
 LABEL_CLASS = f"{GROUP}/workerclass"
 
@@ -66,6 +69,8 @@ def deployment(
         raise ValueError(f"{taskqueue.key} has no uid: it is not from an API server")
     labels = _labels(taskqueue)
     class_label = _class_label(workerclass)
+    # Who is not asked by a probe is taken to consume after this time.
+    settling = {} if taskqueue.spec.worker.agent == "inject" else {"minReadySeconds": SETTLING_S}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -90,6 +95,7 @@ def deployment(
                 "type": "RollingUpdate",
                 "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"},
             },
+            **settling,
             "template": _template(taskqueue, workerclass, agent_image, taken, labels),
         },
     }
