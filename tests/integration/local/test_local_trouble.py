@@ -11,7 +11,7 @@ FLEET = "default/work"
 
 
 async def test_while_the_broker_is_away_the_fleet_stays_and_says_that_demand_is_unknown(
-    start_local: Any, taskqueue: Any, counted: Any, until: Any, redis_server: Any, tmp_path: Path
+    redis_server: Any, start_local: Any, taskqueue: Any, counted: Any, until: Any, tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
     work = taskqueue(
@@ -44,7 +44,7 @@ async def test_while_the_broker_is_away_the_fleet_stays_and_says_that_demand_is_
 
 
 async def test_a_queue_of_the_wrong_key_type_holds_its_own_fleet_and_the_others_are_served(
-    start_local: Any, taskqueue: Any, counted: Any, until: Any, redis_server: Any
+    redis_server: Any, start_local: Any, taskqueue: Any, counted: Any, until: Any
 ) -> None:
     redis_server.client().set("spoilt", "not a list")
     here = {"url": redis_server.url}
@@ -65,7 +65,7 @@ async def test_a_queue_of_the_wrong_key_type_holds_its_own_fleet_and_the_others_
 
 
 async def test_a_fleet_whose_workers_use_another_database_is_told_so_and_never_shrinks(
-    start_local: Any, taskqueue: Any, until: Any, redis_server: Any
+    redis_server: Any, start_local: Any, taskqueue: Any, until: Any
 ) -> None:
     """The database that is read is empty for ever; that is no reason to go to zero."""
     local = await start_local(
@@ -87,7 +87,7 @@ async def test_a_fleet_whose_workers_use_another_database_is_told_so_and_never_s
 
 
 async def test_a_worker_whose_asker_is_gone_for_good_consumes_again(
-    start_local: Any, taskqueue: Any, counted: Any, until: Any, redis_server: Any
+    redis_server: Any, start_local: Any, taskqueue: Any, counted: Any, until: Any
 ) -> None:
     """A drain lease that nobody renews ends by itself, and is recalled by whoever leads."""
     local = await start_local(
