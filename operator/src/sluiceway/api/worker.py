@@ -9,6 +9,10 @@ from pydantic import Field
 from sluiceway.api.duration import PositiveDuration
 from sluiceway.api.model import Model, Name, OpenObject, Text
 
+GRACE_MARGIN_S = 30.0
+"""Added to ``longestTask`` before a worker that was told to go is ended by force: for
+giving back what waits, and for the last acknowledgement."""
+
 
 class Like(Model):
     """A Deployment whose pods the workers take after."""
@@ -156,3 +160,17 @@ class Worker(Model):
             "KEDA do. Its pods stay as they are."
         ),
     )
+
+    @property
+    def acks_in_force(self) -> Literal["late", "early", "app"]:
+        """``acks``, or its default: an application that was not written for it must not
+        silently run tasks twice."""
+        if self.acks is not None:
+            return self.acks
+        unasked = self.agent == "inject" or self.deployment_ref is not None
+        return "app" if unasked else "late"
+
+    @property
+    def grace_s(self) -> float:
+        """Seconds that a worker which was told to go is given before it is ended by force."""
+        return self.longest_task + GRACE_MARGIN_S

@@ -15,10 +15,6 @@ import sluiceway_worker
 from sluiceway.api.taskqueue import TaskQueue
 from sluiceway_worker import wire
 
-GRACE_MARGIN_S = 30.0
-"""Added to ``longestTask`` before a worker that was told to go is ended by force,
-as in a pod's grace period."""
-
 _BROUGHT_ALONG = (
     "import sys; sys.path.append(sys.argv.pop(1)); "
     "from sluiceway_worker.__main__ import main; sys.exit(main())"
@@ -84,14 +80,14 @@ def launch_of(
         "CELERY_BROKER_READ_URL": broker_url,
         "CELERY_BROKER_WRITE_URL": broker_url,
         "PYTHONUNBUFFERED": "1",
-        wire.ENV_ACKS: worker.acks or ("app" if worker.agent == "inject" else "late"),
+        wire.ENV_ACKS: worker.acks_in_force,
     }
     return Launch(
         fleet=taskqueue.key,
         argv=tuple(argv),
         env={**env, **_template_env(worker.template), **settings},
         cwd=workdir,
-        grace_s=worker.longest_task + GRACE_MARGIN_S,
+        grace_s=worker.grace_s,
     )
 
 

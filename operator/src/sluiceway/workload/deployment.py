@@ -21,9 +21,6 @@ from sluiceway.workload.slots import WORKER, resources_of, slots_of
 FIELD_MANAGER = "sluiceway"
 """Who applies it. Tools that shall not mind our fields know us by this name."""
 
-GRACE_MARGIN_S = 30
-"""Added to ``longestTask``: for giving back what waits and for the last acknowledgement."""
-
 SETTLING_S = 10
 """More than most workers need from their start until they consume."""
 
@@ -128,7 +125,7 @@ def _pod(
     volumes = taken.pop("volumes", [])
     user = taken.pop("securityContext", {})
     pod: Manifest = {
-        "terminationGracePeriodSeconds": _whole(worker.longest_task) + GRACE_MARGIN_S,
+        "terminationGracePeriodSeconds": _whole(worker.grace_s),
         "automountServiceAccountToken": False,
         "securityContext": {**security.of_pod(), **user},
         "containers": [_worker(taskqueue, workerclass, like)],

@@ -29,9 +29,7 @@ def variables(taskqueue: TaskQueue) -> list[dict[str, Any]]:
         {"name": ENV_POD_UID, **_of_pod("metadata.uid")},
     ]
     if worker.agent != "none":
-        # An application that was not written for it must not silently run tasks twice.
-        acks = worker.acks or ("app" if worker.agent == "inject" else "late")
-        env.append({"name": wire.ENV_ACKS, "value": acks})
+        env.append({"name": wire.ENV_ACKS, "value": worker.acks_in_force})
     if worker.agent == "inject":
         env.append({"name": ENV_PROBE_PORT, "value": str(PROBE_PORT)})
     source = _broker(taskqueue)
