@@ -157,9 +157,11 @@ class Drain:
         intake, giver, consumer = self._intake, self._giver, self._consumer
         if intake is None or giver is None or consumer is None:
             return
+        look, self._look = self._look, False
+        if look:
+            self.refresh()
         if not intake.closed:
-            if self._look or giver or intake.owes:
-                self._look = False
+            if look or giver or intake.owes:
                 giver.send()
                 if intake.stuck or intake.owes:
                     self._settle(intake)
