@@ -28,10 +28,14 @@ def test_a_loop_that_hangs_with_nothing_to_do_closes_the_port_and_opens_it_when_
 ) -> None:
     worker = launch("-P", pool, "-c", "2", hurry=True)
     worker.is_up()
-    os.kill(worker.process.pid, signal.SIGUSR2)
     deadline = time.monotonic() + 60
+    again_at = 0.0
     while worker.passes():
         assert time.monotonic() < deadline, "the port never closed"
+        # A hang that happens to begin inside a call to the broker is excused: hang anew.
+        if time.monotonic() > again_at:
+            os.kill(worker.process.pid, signal.SIGUSR2)
+            again_at = time.monotonic() + 8
         time.sleep(0.02)
     assert "the worker hangs: agent here, loop turned" in worker.said()
     worker.is_up()
