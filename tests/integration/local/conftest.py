@@ -7,7 +7,7 @@ import os
 import sqlite3
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,8 @@ from celery import Celery
 from sluiceway.api.taskqueue import TaskQueue
 from sluiceway.local.mode import LocalMode, Settings
 from sluiceway.reconcile import Pace
+from sluiceway.report.status import FleetStatus
+from sluiceway.report.words import event_line
 
 HERE = Path(__file__).parent
 
@@ -159,3 +161,24 @@ async def start_local(tmp_path: Path, worker_env: dict[str, str]) -> AsyncIterat
             return await stack.enter_async_context(LocalMode(taskqueues, Settings(**given)))
 
         yield start
+
+
+class Seen(Protocol):
+    async def __call__(
+        self, local: LocalMode, holds: Callable[[Mapping[str, FleetStatus]], bool]
+    ) -> None: ...
+
+
+@pytest.fixture
+def seen() -> Seen:
+    """Wait until local mode sees that something holds; a hang says what it saw instead."""
+
+    async def seen(local: LocalMode, holds: Callable[[Mapping[str, FleetStatus]], bool]) -> None:
+        try:
+            async with asyncio.timeout(90):
+                await local.journal.until(lambda now: bool(now) and holds(now))
+        except TimeoutError:
+            events = "\n".join(event_line(event) for event in local.journal.events)
+            pytest.fail(f"it does not come to that:\n{events}\n{local.journal.statuses}")
+
+    return seen
