@@ -70,6 +70,7 @@ def demo(
         from sluiceway.demo.sizes import Sizes, default_max_workers
         from sluiceway.demo.story import play
         from sluiceway.demo.telling import Teller
+        from sluiceway.demo.with_sluiceway import WorkersError
         from sluiceway.local.server import NoServerError
     except ImportError as exc:
         raise CommandError(
@@ -93,7 +94,7 @@ def demo(
     except (KeyboardInterrupt, asyncio.CancelledError):
         complain("stopped before the end; nothing is left running")
         raise typer.Exit(130) from None
-    except (NoServerError, ShopError, OSError) as exc:
+    except (NoServerError, ShopError, WorkersError, OSError) as exc:
         raise CommandError(str(exc), ExitCode.UNAVAILABLE) from exc
     if output is Output.JSON:
         typer.echo(to_json(asdict(figures)))

@@ -29,12 +29,16 @@ from sluiceway.demo.visiting import visiting
 from sluiceway.demo.visitors import Plan
 from sluiceway.local.mode import LocalMode, Pace, Settings
 from sluiceway.local.processes import Guard
+from sluiceway.report.events import Kind
 from sluiceway.report.status import FleetStatus
 
 MAIL_EVERY_S = 0.5
 
 _SETTLES_WITHIN_S = 60.0
 """After the last PDF: for the last mails, and for the fleet to go back to zero."""
+
+_HOPELESS = 5
+"""So many workers that ended before one of them consumed, and the show is over."""
 
 _PACE = Pace(busy_s=0.5)
 """Looked at more often than usual, for a smoother picture of a show that is short."""
@@ -80,7 +84,11 @@ async def fleets_of(yaml: str, shop: Shop, broker_url: str, logs: Path) -> Async
 async def with_sluiceway(
     shop: Shop, sizes: Sizes, rows: int, guard: Guard, watch: Watch, stage: Stage
 ) -> Act:
-    """Everybody clicks again; returns once all tasks have ended and the exporters are gone."""
+    """Everybody clicks again; returns once all tasks have ended and the exporters are gone.
+
+    Raises:
+        WorkersError: workers end before they consume, again and again.
+    """
     plan = Plan(url=shop.url, clicks=sizes.click_times(), rows=rows, mail_every_s=MAIL_EVERY_S)
     started_at = time.time()
     async with visiting(plan, guard) as log:
@@ -89,6 +97,7 @@ async def with_sluiceway(
             await asyncio.sleep(LOOK_EVERY_S)
             now = time.time()
             watch.look(now)
+            watch.check()
             seen = scene(
                 log, started_at=started_at, now=now, clicks=sizes.clicks, fleets=watch.scenes()
             )
@@ -99,6 +108,10 @@ async def with_sluiceway(
                     break
     await _all_tasks_ended(shop.database, deadline)
     return Act.of(log)
+
+
+class WorkersError(Exception):
+    """No worker of a fleet comes up on this machine; says why."""
 
 
 @dataclass(slots=True)
@@ -121,6 +134,21 @@ class Watch:
                     consuming=status.workers.ready,
                 )
             )
+
+    def check(self) -> None:
+        """See that workers come up at all.
+
+        Raises:
+            WorkersError: several of one fleet have ended and none has ever consumed.
+        """
+        for key, samples in self._samples.items():
+            ended = [
+                event
+                for event in self._local.journal.events
+                if event.fleet == key and event.kind is Kind.WORKER_ENDED
+            ]
+            if len(ended) >= _HOPELESS and not any(sample.consuming for sample in samples):
+                raise WorkersError(f"{_name(key)}: {ended[-1].sentence}")
 
     async def first_asked(self, name: str) -> None:
         """Remember the moment at which a fleet is asked for workers for the first time."""
