@@ -156,11 +156,13 @@ class BrokerLoop:
         """Leave a fleet alone from now on."""
         self._fleets.pop(key, None)
         self._pasts.pop(key, None)
+        self._touched.discard(key)
 
     def touch(self, key: str) -> None:
         """Something about this fleet changed: look at it at once."""
-        self._touched.add(key)
-        self._something.set()
+        if key in self._fleets:
+            self._touched.add(key)
+            self._something.set()
 
     async def run(self) -> None:
         """Tick until cancelled."""
@@ -191,42 +193,58 @@ class BrokerLoop:
     async def tick(self, keys: Iterable[str]) -> None:
         """Look at these fleets in one round trip, decide, act and report for each."""
         fleets = [self._fleets[key] for key in keys if key in self._fleets]
+        pasts = [self._pasts[fleet.watched.key] for fleet in fleets]
         self._touched.difference_update(fleet.watched.key for fleet in fleets)
         if not self._touched:
             self._something.clear()
+        for past in pasts:
+            past.due = None
         reading = await self._reader.read([fleet.watched for fleet in fleets])
-        await asyncio.gather(*(self._reconcile(fleet, reading) for fleet in fleets))
+        await asyncio.gather(
+            *(
+                self._guarded(fleet, past, reading)
+                for fleet, past in zip(fleets, pasts, strict=True)
+            )
+        )
         await self._wakes.arm(
             [fleet.watched for fleet in self._fleets.values()],
             acting={key for key, past in self._pasts.items() if past.acting},
         )
 
-    async def _reconcile(self, fleet: Fleet, reading: Reading) -> None:
-        watched = fleet.watched
-        past = self._pasts[watched.key]
+    async def _guarded(self, fleet: Fleet, past: _Past, reading: Reading) -> None:
+        """One fleet's error is told, and stays its own."""
         now = self._clock()
         try:
-            observation, past.memory = observe(
-                reading,
-                watched,
-                workers=fleet.workers(),
-                replicas=fleet.replicas,
-                now=now,
-                memory=past.memory,
-                rolling_out=fleet.rolling_out,
-            )
-            decision = decide(watched.taskqueue.spec, observation, past.history, now)
-            past.history = decision.history
-            past.due = decision.wake_at
-            past.at_rest = _at_rest(observation, decision)
-            past.acting = _could_act(watched, observation, decision)
+            await self._reconcile(fleet, past, reading, now)
+        except Exception as exc:
+            self._report.failed(fleet.watched.key, now, exc)
+
+    async def _reconcile(self, fleet: Fleet, past: _Past, reading: Reading, now: float) -> None:
+        watched = fleet.watched
+        observation, past.memory = observe(
+            reading,
+            watched,
+            workers=fleet.workers(),
+            replicas=fleet.replicas,
+            now=now,
+            memory=past.memory,
+            rolling_out=fleet.rolling_out,
+        )
+        decision = decide(watched.taskqueue.spec, observation, past.history, now)
+        past.history = decision.history
+        past.due = decision.wake_at
+        past.at_rest = _at_rest(observation, decision)
+        past.acting = _could_act(watched, observation, decision)
+        leases = self._leases(watched)
+        try:
             before, past.leased = past.leased, past.leased | frozenset(decision.drain)
-            leases = self._leases(watched)
             past.leased = await carry_out(
                 decision, observation, fleet=fleet, leases=leases, leased=before
             )
             if gone := reading.gone(watched):
                 await leases.forget(gone)
+        finally:
+            # What was seen and decided is news also where it could not be carried out.
             past.status = status_of(
                 watched.key,
                 observation,
@@ -236,8 +254,6 @@ class BrokerLoop:
                 before=past.status,
             )
             self._report.add(past.status)
-        except Exception as exc:
-            self._report.failed(watched.key, now, exc)
 
     def _pause_s(self) -> float:
         """Until all fleets are looked at again, whatever happens."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from collections.abc import Iterable
 from functools import partial
@@ -32,7 +33,8 @@ def local(
         typer.Option("--embedded", help="Start an own server even where they name a broker."),
     ] = False,
     port: Annotated[
-        int | None, typer.Option(help="Port of the own server. Default: a free one.")
+        int | None,
+        typer.Option(min=1, max=65535, help="Port of the own server. Default: a free one."),
     ] = None,
     python: Annotated[
         str | None,
@@ -40,7 +42,11 @@ def local(
     ] = None,
     workdir: Annotated[
         Path | None,
-        typer.Option(help="Folder in which the application is found. Default: this one."),
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Folder in which the application is found. Default: this one.",
+        ),
     ] = None,
     log_dir: Annotated[
         Path | None,
@@ -79,6 +85,8 @@ def local(
 
     if broker is not None and embedded:
         raise CommandError("--broker and --embedded exclude each other")
+    if python is not None and shutil.which(python) is None:
+        raise CommandError(f"--python: there is no program {python}")
     taskqueues = read_taskqueues(file)
     settings = Settings(
         broker_url=broker,

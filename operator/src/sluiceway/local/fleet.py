@@ -28,6 +28,11 @@ UP_AFTER_S = 20.0
 """A process that has stayed up so long is taken to be ready, as a pod without a probe
 is. If it is not heard then, it may be speaking in another broker."""
 
+_STAYS_S = 10.0
+"""A worker that was started after a failure and has stayed up so long is no trouble."""
+
+_OLD_LOGS = 20
+
 _LAST_LINES = 8
 
 
@@ -76,6 +81,7 @@ class ProcessFleet:
         clock: Callable[[], float],
         changed: Callable[[], None],
         on_exit: Callable[[Exit], None],
+        keep_logs: bool = True,
         up_after_s: float = UP_AFTER_S,
     ) -> None:
         """An empty fleet.
@@ -85,6 +91,8 @@ class ProcessFleet:
             clock: the time of day, Unix seconds.
             changed: called when a worker has started or ended.
             on_exit: called when one ended that nobody had told to go.
+            keep_logs: whether to keep the files of workers that have gone for good;
+                otherwise only the latest of them are.
             up_after_s: how long a process stays up until it is taken to be ready.
         """
         self.watched = watched
@@ -93,14 +101,15 @@ class ProcessFleet:
         """Always: all workers of a run are started from the same spec."""
         self.replicas = 0
         """How many workers are asked for."""
-        self.trouble: str | None = None
-        """Why workers do not stay up, as a sentence; None while they do."""
+        self._trouble: str | None = None
         self._guard = guard
         self._logs = logs
         self._clock = clock
         self._changed = changed
         self._on_exit = on_exit
+        self._keep_logs = keep_logs
         self._up_after_s = up_after_s
+        self._old_logs: deque[Path] = deque()
         self._workers: dict[str, LocalWorker] = {}
         self._backoff = Backoff()
         self._started = 0
@@ -111,7 +120,17 @@ class ProcessFleet:
         self._closing = False
         self._refill: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.exits: deque[Exit] = deque(maxlen=20)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why workers do not stay up, as a sentence; None while they do."""
+        failed_at = self._backoff.failed_at
+        if failed_at is not None and any(
+            worker.started_at >= failed_at and self._clock() - worker.started_at >= _STAYS_S
+            for worker in self._workers.values()
+        ):
+            return None
+        return self._trouble
 
     @property
     def running(self) -> tuple[LocalWorker, ...]:
@@ -198,7 +217,7 @@ class ProcessFleet:
             try:
                 self._start()
             except OSError as exc:
-                self.trouble = f"workers cannot be started: {exc}"
+                self._trouble = f"workers cannot be started: {exc}"
                 now = self._clock()
                 self._backoff = self._backoff.after_exit(started_at=now, now=now)
                 self._later(self._backoff.until - now)
@@ -245,11 +264,17 @@ class ProcessFleet:
                 last_lines=last_lines(worker.log),
                 next_start_in_s=wait,
             )
-            self.trouble = exit_.sentence
-            self.exits.append(exit_)
+            self._trouble = exit_.sentence
             self._on_exit(exit_)
             self._later(wait)
+        self._put_away(worker.log)
         self._changed()
+
+    def _put_away(self, log: Path) -> None:
+        """A fleet that comes and goes all day must not fill the disk with what it wrote."""
+        self._old_logs.append(log)
+        if not self._keep_logs and len(self._old_logs) > _OLD_LOGS:
+            self._old_logs.popleft().unlink(missing_ok=True)
 
     def _later(self, wait_s: float) -> None:
         if self._refill:

@@ -102,6 +102,8 @@ class LocalMode:
         """By ``namespace/name``."""
         self._loops: dict[BrokerAddress, BrokerLoop] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._failures: dict[str, str] = {}
+        self._embeds = EMBEDDED in self._brokers_of.values()
         self._stopping = False
         self._stack = AsyncExitStack()
 
@@ -139,6 +141,11 @@ class LocalMode:
         await asyncio.gather(*(fleet.stop_cold() for fleet in self.fleets.values()))
 
     @property
+    def embeds(self) -> bool:
+        """Whether it brings a server along, so that others must be told its address."""
+        return self._embeds
+
+    @property
     def stopping(self) -> bool:
         """Whether it has been told to stop; some workers may still finish what they run."""
         return self._stopping
@@ -160,7 +167,7 @@ class LocalMode:
         self._stack.push_async_callback(asyncio.to_thread, guard.close)
         guard.folder(run.path)
         self.logs = settings.log_dir or run.path / "logs"
-        if EMBEDDED in self._brokers_of.values():
+        if self._embeds:
             server = await EmbeddedServer.start(run.path, guard, settings.port)
             self._stack.push_async_callback(server.stop)
             self._brokers_of = {key: url or server.url for key, url in self._brokers_of.items()}
@@ -188,6 +195,7 @@ class LocalMode:
                 clock=time.time,
                 changed=partial(loop.touch, taskqueue.key),
                 on_exit=partial(self._worker_ended, taskqueue.key),
+                keep_logs=settings.log_dir is not None,
                 up_after_s=settings.up_after_s,
             )
             self.fleets[taskqueue.key] = fleet
@@ -220,7 +228,10 @@ class LocalMode:
 
     def failed(self, fleet: str, at: float, exc: Exception) -> None:
         """A fleet's tick ended with an error (reconcile.Reporter)."""
-        self.journal.tell(Event(at=at, fleet=fleet, kind=Kind.FAILED, sentence=str(exc)))
+        sentence = str(exc) or type(exc).__name__
+        if self._failures.get(fleet) != sentence:  # the same one again is no news
+            self._failures[fleet] = sentence
+            self.journal.tell(Event(at=at, fleet=fleet, kind=Kind.FAILED, sentence=sentence))
 
     def _worker_ended(self, fleet: str, exit_: Exit) -> None:
         self.journal.tell(
@@ -236,7 +247,8 @@ class LocalMode:
     async def _tell(self, run: RunFolder) -> None:
         """Keep what `sluiceway explain` reads up to date."""
         while True:
-            run.write_story(self.story())
+            with suppress(OSError):  # a full disk is no reason to stop serving tasks
+                run.write_story(self.story())
             await asyncio.sleep(_TELL_EVERY_S)
 
     def story(self) -> Story:
@@ -254,10 +266,13 @@ class LocalMode:
         self._stopping = True
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+        # A defect of ours must not keep workers from being drained; it is told all the same.
+        for exc in ended:
+            if isinstance(exc, Exception):
+                for fleet in self.fleets:
+                    self.failed(fleet, time.time(), exc)
 
 
 _ASKER = f"sluiceway local, process {os.getpid()} on {socket.gethostname()}"

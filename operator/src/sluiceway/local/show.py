@@ -40,7 +40,7 @@ async def show_table(local: LocalMode, *, console: Console, logs: bool) -> None:
                         local.fleets,
                         local.journal.statuses,
                         local.journal.events,
-                        broker=str(parse_address(local.broker_url)),
+                        broker=f"{parse_address(local.broker_url)}{_where_to_publish(local)}",
                         footer=_footer(local),
                     ),
                     refresh=True,
@@ -50,8 +50,7 @@ async def show_table(local: LocalMode, *, console: Console, logs: bool) -> None:
 
 async def show_lines(local: LocalMode, *, echo: Echo, logs: bool) -> None:
     """One line for everything that changes."""
-    echo(f"broker {parse_address(local.broker_url)}; your web app finds it with")
-    echo(f"  export CELERY_BROKER_URL={local.broker_url}")
+    echo(f"broker {parse_address(local.broker_url)}{_where_to_publish(local)}")
     echo(f"what the workers write: {local.logs}")
     async with asyncio.TaskGroup() as tasks:
         if logs:
@@ -63,7 +62,7 @@ async def show_lines(local: LocalMode, *, echo: Echo, logs: bool) -> None:
 
 
 async def show_json(local: LocalMode, *, echo: Echo) -> None:
-    """One JSON object a line: first the run, then every event, each with its fleet's status."""
+    """One JSON object a line: first the run, then every event."""
     echo(json.dumps({"broker": local.broker_url, "logs": str(local.logs)}))
     async for event in local.journal.follow():
         echo(
@@ -95,12 +94,16 @@ async def follow_logs(local: LocalMode, echo: Echo) -> None:
         await asyncio.sleep(_FOLLOW_EVERY_S)
 
 
+def _where_to_publish(local: LocalMode) -> str:
+    """How a web app finds a server that was brought along; its own broker it knows."""
+    if not local.embeds:
+        return ""
+    return f"; your web app finds it with: export CELERY_BROKER_URL={local.broker_url}"
+
+
 def _footer(local: LocalMode) -> str:
     if local.stopping:
         count = local.running()
-        who = "1 worker finishes" if count == 1 else f"{count} workers finish"
-        return f"stopping: {who} what they run; Ctrl-C again cuts them"
-    return (
-        f"your web app: export CELERY_BROKER_URL={local.broker_url}    "
-        f"logs: {local.logs}    Ctrl-C drains and stops"
-    )
+        who = "1 worker finishes its task" if count == 1 else f"{count} workers finish their tasks"
+        return f"stopping: {who}; a second Ctrl-C cuts them"
+    return f"what the workers write: {local.logs}    Ctrl-C drains and stops"
