@@ -133,8 +133,12 @@ async def test_a_new_image_is_a_rollout_while_both_generations_have_pods(
     await apply(namespace, DEPLOYMENT.replace("shop:1", "shop:2"))
     # Pods that never become ready: the rollout stays half done.
     await eventually(lambda: fleet.rolling_out and len(fleet.pods) == 3)
-    status = fleet.deployment.status
-    assert (status.replicas, status.updated_replicas) == (3, 1)
+    # The controller counts in the status after it has made the pods.
+    await eventually(
+        lambda: (
+            (fleet.deployment.status.replicas, fleet.deployment.status.updated_replicas) == (3, 1)
+        )
+    )
 
 
 async def test_a_change_of_the_number_alone_is_no_rollout_once_it_was_looked_at(
