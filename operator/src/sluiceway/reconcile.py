@@ -199,7 +199,12 @@ class BrokerLoop:
             self._something.clear()
         for past in pasts:
             past.due = None
-        reading = await self._reader.read([fleet.watched for fleet in fleets])
+        try:
+            reading = await self._reader.read([fleet.watched for fleet in fleets])
+        except Exception as exc:  # a defect: a broker's trouble comes as a reading
+            for fleet in fleets:
+                self._report.failed(fleet.watched.key, self._clock(), exc)
+            return
         await asyncio.gather(
             *(
                 self._guarded(fleet, past, reading)
