@@ -22,11 +22,13 @@ def seconds(value: float | None) -> str:
     """A duration for people: «0.4s», «12s», «3m20s», «2h05m»."""
     if value is None:
         return ""
-    if value < 10:
+    # Rounded first: 59.7 s are a minute, not «60s».
+    if round(value, 1) < 10:
         return f"{value:.1f}s"
-    if value < 60:
-        return f"{value:.0f}s"
-    minutes, rest = divmod(round(value), 60)
+    whole = round(value)
+    if whole < 60:
+        return f"{whole}s"
+    minutes, rest = divmod(whole, 60)
     if minutes < 60:
         return f"{minutes}m{rest:02d}s"
     hours, minutes = divmod(minutes, 60)

@@ -1,0 +1,284 @@
+"""`sluiceway` at the command line: what a user can mend is a line and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluiceway.cli.main import COMMANDS
+from sluiceway.decide.decision import Reason, Step
+from sluiceway.decide.observation import QueueView
+from sluiceway.local.rundir import RunFolder, running_stories
+from sluiceway.report.conditions import Condition, Verdict
+from sluiceway.report.status import FleetStatus, Workers
+from sluiceway.report.story import FleetStory, Story
+
+QUEUE = """\
+apiVersion: sluiceway.dev/v1alpha1
+kind: TaskQueue
+metadata: {name: video}
+spec:
+  worker: {app: tasks}
+"""
+
+
+def sluiceway(
+    *arguments: str, cwd: Path | None = None, runtime: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user would."""
+    env = {**os.environ, "COLUMNS": "100"}
+    if runtime is not None:
+        env["XDG_RUNTIME_DIR"] = str(runtime)
+    return subprocess.run(
+        [sys.executable, "-m", "sluiceway", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=env,
+        check=False,
+    )
+
+
+def one_line(told: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a failed command says; nothing went to standard output."""
+    assert told.stdout == ""
+    (line,) = told.stderr.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("kind: [", "video.yaml"),
+        (QUEUE.replace("worker:", "wroker:"), "wroker"),
+        (QUEUE + "  scaling: {minReplicas: 9, maxReplicas: 1}\n", "minReplicas"),
+        (QUEUE + "  broker: {url: 'amqp://rabbit'}\n", "amqp"),
+        ("kind: ConfigMap\napiVersion: v1\nmetadata: {name: x}\n", "no TaskQueue to run"),
+    ],
+    ids=[
+        "no YAML",
+        "an unknown field",
+        "limits the wrong way round",
+        "not Redis",
+        "nothing to run",
+    ],
+)
+def test_a_file_that_cannot_be_run_is_told_without_a_traceback(
+    text: str, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / "video.yaml").write_text(text)
+
+    told = sluiceway("local", "-f", "video.yaml", cwd=tmp_path)
+
+    assert told.returncode == 2
+    assert all(line.startswith("sluiceway: ") for line in told.stderr.splitlines())
+    assert says in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    told = sluiceway("local", "-f", "nowhere.yaml", cwd=tmp_path)
+
+    assert told.returncode == 2
+    assert "nowhere.yaml" in one_line(told)
+
+
+def test_a_taskqueue_that_stands_twice_is_one_line(tmp_path: Path) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text(QUEUE)
+
+    told = sluiceway("local", "-f", "a.yaml", "-f", "b.yaml", cwd=tmp_path)
+
+    assert told.returncode == 2
+    assert one_line(told) == "sluiceway: b.yaml: TaskQueue default/video stands twice"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--broker", "redis://h", "--embedded"), "exclude each other"),
+        (("--broker", "nonsense"), "scheme"),
+        (("--python", "/nowhere/python"), "there is no program /nowhere/python"),
+    ],
+)
+def test_options_that_cannot_be_are_one_line(
+    options: tuple[str, ...], says: str, tmp_path: Path
+) -> None:
+    (tmp_path / "video.yaml").write_text(QUEUE)
+
+    told = sluiceway("local", "-f", "video.yaml", *options, cwd=tmp_path)
+
+    assert told.returncode == 2
+    assert says in one_line(told)
+
+
+def test_a_broker_s_password_is_never_told(tmp_path: Path) -> None:
+    (tmp_path / "video.yaml").write_text(QUEUE)
+
+    told = sluiceway(
+        "local", "-f", "video.yaml", "--broker", "redis://:s3cret/x@host/zero", cwd=tmp_path
+    )
+
+    assert told.returncode == 2
+    assert "s3cret" not in told.stderr
+
+
+def test_debug_of_two_applications_names_both(tmp_path: Path) -> None:
+    other = QUEUE.replace("video", "mail").replace("app: tasks", "app: mailer")
+    (tmp_path / "both.yaml").write_text(f"{QUEUE}---\n{other}")
+
+    told = sluiceway("local", "-f", "both.yaml", "--debug", cwd=tmp_path)
+
+    assert told.returncode == 2
+    assert "2 applications (tasks, mailer)" in one_line(told)
+
+
+def test_explain_says_how_to_start_what_it_asks(tmp_path: Path) -> None:
+    told = sluiceway("explain", runtime=tmp_path)
+
+    assert told.returncode == 3
+    assert one_line(told) == (
+        "sluiceway: no local mode is running: start one with sluiceway local -f queues.yaml"
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_the_exit_codes(command: str) -> None:
+    told = sluiceway(command, "--help")
+
+    assert told.returncode == 0
+    assert "Exit codes:" in told.stdout
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    program = (
+        "import sys; sys.argv = ['sluiceway', '--help']\n"
+        "from sluiceway.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([m for m in sys.modules if m in ('redis', 'pydantic', 'celery', 'matplotlib')])"
+    )
+
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert told.stdout.splitlines()[-1] == "[]"
+
+
+def fleet(name: str, *queues: str, **more: Any) -> FleetStory:
+    now = FleetStatus(
+        fleet=f"shop/{name}",
+        at=1_000.0,
+        queues=tuple(QueueView(name=queue, length=3) for queue in queues),
+        waiting=3,
+        oldest_wait_s=1.0,
+        in_flight=0,
+        scheduled=0,
+        workers=Workers(
+            asked=2, desired=2, ready=1, starting=1, draining=0, silent=0, asked_to_drain=0
+        ),
+        reason=Reason.MEETING_TARGET,
+        sentence="2 workers: 3 waiting tasks.",
+        steps=(
+            Step(name="demand", replicas=None, sentence="3 waiting."),
+            Step(name="limits", replicas=2, sentence="Between 0 and 2."),
+        ),
+        conditions=(
+            Condition(
+                type="Waking",
+                status=Verdict.FALSE,
+                reason="Polling",
+                message="polling, because a proxy refuses it",
+                since=900.0,
+            ),
+        ),
+    )
+    return FleetStory(now=now, changes=(now,))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[RunFolder]:
+    """A local mode that says it runs, as this process."""
+    parent = tmp_path / f"sluiceway-{os.getuid()}"
+    parent.mkdir(mode=0o700)
+    folder = RunFolder.create(parent)
+    yield folder
+    folder.close()
+
+
+def write(run: RunFolder, *fleets: FleetStory) -> None:
+    run.write_story(Story(pid=1, broker="redis://here:6379/0", fleets=fleets))
+
+
+@pytest.mark.parametrize("asked_for", ["shop/video", "video", "clips"])
+def test_explain_finds_a_fleet_by_its_key_its_name_and_a_queue_of_it(
+    asked_for: str, run: RunFolder, tmp_path: Path
+) -> None:
+    write(run, fleet("video", "clips", "films"), fleet("mail", "mail"))
+
+    told = sluiceway("explain", asked_for, "--output", "json", runtime=tmp_path)
+
+    (line,) = told.stdout.splitlines()
+    assert json.loads(line)["now"]["fleet"] == "shop/video"
+
+
+def test_explain_tells_the_sentence_the_chain_and_what_does_not_hold(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    write(run, fleet("video", "video"))
+
+    told = sluiceway("explain", runtime=tmp_path).stdout
+
+    lines = [" ".join(line.split()) for line in told.splitlines()]
+    assert lines[0] == "shop/video: 2 workers: 3 waiting tasks."
+    assert "demand ? 3 waiting." in lines
+    assert "limits 2 Between 0 and 2." in lines
+    assert any(line.endswith("polling, because a proxy refuses it") for line in lines)
+
+
+def test_explain_of_a_queue_that_nobody_serves_names_those_that_are_served(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    write(run, fleet("video", "video"))
+
+    told = sluiceway("explain", "vidoe", runtime=tmp_path)
+
+    assert told.returncode == 2
+    assert one_line(told) == "sluiceway: no TaskQueue here serves vidoe; there are: shop/video"
+
+
+def test_a_run_that_is_over_is_not_taken_for_a_running_one(run: RunFolder) -> None:
+    write(run, fleet("video", "video"))
+    assert len(running_stories(run.path.parent)) == 1
+
+    run.close()
+
+    assert running_stories(run.path.parent) == []
+
+
+def test_a_start_removes_what_a_run_left_that_is_over_and_nothing_else(run: RunFolder) -> None:
+    over = RunFolder.create(run.path.parent)
+    over.close()
+
+    with_it = RunFolder.create(run.path.parent)
+
+    assert run.path.exists()
+    assert not over.path.exists()
+    with_it.close()
+
+
+def test_a_story_that_cannot_be_read_hides_no_other(run: RunFolder) -> None:
+    other = RunFolder.create(run.path.parent)
+    write(other, fleet("video", "video"))
+    (run.path / "story.json").write_text("{")
+
+    assert len(running_stories(run.path.parent)) == 1
+    other.close()
