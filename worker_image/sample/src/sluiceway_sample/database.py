@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -43,13 +44,26 @@ def _open(path: str) -> sqlite3.Connection:
     db.row_factory = sqlite3.Row
     # Readers and the one writer do not block each other, and a commit is safe
     # against a crash of the process without waiting for the disk.
-    db.execute("PRAGMA journal_mode = WAL")
+    _use_wal(db)
     db.execute("PRAGMA synchronous = NORMAL")
     with db:
         db.execute("BEGIN EXCLUSIVE")
         if not db.execute("PRAGMA user_version").fetchone()[0]:
             _create_tables(db)
     return db
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """SQLite does not wait here itself where another connection does the same right now."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _create_tables(db: sqlite3.Connection) -> None:
