@@ -1,8 +1,9 @@
 """Workers are drained, recalled and replaced under load, again and again: is a task lost?
 
 Tasks of 5 ms to 2 s, in four priorities, some with an ETA, run on three real workers on a
-real server. One worker after the other is asked to drain by a lease; drained, it is either
-recalled or ended and replaced. What became of each task is counted in SQLite, where the
+real server. One worker after the other is asked to drain: by a lease, after which it is
+recalled, or ended and replaced; by a lease that is withdrawn midway; or by SIGTERM alone,
+at work. What became of each task is counted in SQLite, where the
 tasks themselves write it. Run it as ``python -m benchmarks.drains --drains 200``; it exits
 with 1 when a task was lost, ran twice or was cut.
 """
@@ -50,21 +51,31 @@ def run(drains: int = 10, workers: int = 3, seed: int = 1) -> dict[str, Any]:
             worker.says(wire.CONSUMING)
         load.start()
         took_s: list[float] = []
-        while len(took_s) < drains:
-            at = len(took_s) % workers
-            took_s.append(fleet[at].drain())
-            if chance.random() < 0.5:
-                fleet[at].recall()
-            else:
-                fleet[at].end()
+        ways: Counter[str] = Counter()
+        for number in range(drains):
+            at = number % workers
+            way = chance.choices(("recalled", "ended", "recalled_midway", "sigterm"), (3, 3, 1, 1))
+            ways.update(way)
+            worker = fleet[at]
+            if way == ["recalled_midway"]:
+                worker.ask()
+                time.sleep(chance.uniform(0, 1))
+                worker.recall()
+            elif way != ["sigterm"]:
+                took_s.append(worker.drain())
+            if way == ["recalled"]:
+                worker.recall()
+            elif way != ["recalled_midway"]:
+                worker.end()
                 fleet[at] = field.start()
+                fleet[at].says(wire.CONSUMING)
             time.sleep(chance.uniform(0, 0.5))
         load.stop()
         sent = set(load.sent)
         _wait(lambda: sent <= set(field.events("finished")), "the last tasks", quiet=True)
         for worker in fleet:
             worker.end()
-        return _verdict(field, sent, took_s)
+        return {"drains": drains, **ways, **_verdict(field, sent, took_s)}
 
 
 class _Field:
@@ -128,12 +139,16 @@ class _Worker:
     def says(self, state: str) -> None:
         _wait(lambda: self._state() == state, f"{self._name} {state}")
 
+    def ask(self) -> None:
+        """Give or renew the lease."""
+        self._redis.set(self._lease(), "bench", px=wire.DRAIN_LEASE_TTL_MS)
+
     def drain(self) -> float:
         """Ask, renew, wait for «drained»; seconds from the question to the answer."""
         began = time.monotonic()
 
         def asked_and_drained() -> bool:
-            self._redis.set(self._lease(), "bench", px=wire.DRAIN_LEASE_TTL_MS)
+            self.ask()
             return self._state() == wire.DRAINED
 
         _wait(asked_and_drained, f"{self._name} drained")
@@ -233,9 +248,8 @@ def _wait(probe: Any, what: str, *, quiet: bool = False) -> None:
 
 def _verdict(field: _Field, sent: set[str], took_s: list[float]) -> dict[str, Any]:
     started, finished = field.events("started"), field.events("finished")
-    ordered = sorted(took_s)
+    ordered = sorted(took_s) or [0.0]
     return {
-        "drains": len(took_s),
         "published": len(sent),
         "finished": len(sent & set(finished)),
         "lost": len(sent - set(finished)),
@@ -243,7 +257,7 @@ def _verdict(field: _Field, sent: set[str], took_s: list[float]) -> dict[str, An
         "cut": sum(count > finished[task] for task, count in started.items()),
         "still_held": int(field.redis.hlen("unacked")),
         "still_queued": sum(field.redis.llen(key) for key in wire.queue_keys("", "work")),
-        "drained_after_s_median": round(statistics.median(took_s), 3),
+        "drained_after_s_median": round(statistics.median(ordered), 3),
         "drained_after_s_p90": round(ordered[int(0.9 * (len(ordered) - 1))], 3),
         "drained_after_s_max": round(ordered[-1], 3),
     }

@@ -27,6 +27,9 @@ from celery import Celery
 from sluiceway_worker import wire
 
 HERE = Path(__file__).parent
+WORKER_PYTHON = os.environ.get("SLUICEWAY_TEST_WORKER_PYTHON", sys.executable)
+"""Workers may run in another environment, to try an older Python, Celery or kombu."""
+
 PATIENCE_S = 60.0
 """No test fails for being slow: this ends a wait for what never comes."""
 
@@ -187,7 +190,7 @@ def start_worker(
     def start(*options: str, ready: bool = True, **env: str) -> Worker:
         name = f"w{len(started) + 1}"
         log = tmp_path / f"{name}.log"
-        command = [sys.executable, "-m", "sluiceway_worker", "-A", "recording_app", "-l", "INFO"]
+        command = [WORKER_PYTHON, "-m", "sluiceway_worker", "-A", "recording_app", "-l", "INFO"]
         command += ["--without-mingle", "--without-gossip", "-n", f"{name}@test", *options]
         with log.open("wb") as out:
             process = subprocess.Popen(
