@@ -38,3 +38,11 @@ def wait_for(self: Any, gate: str) -> None:
     while not Path(gate).exists():
         time.sleep(0.02)
     note(self.request.id, "finished")
+
+
+@app.task(bind=True, ignore_result=True)
+def stop_at_a_breakpoint(self: Any, number: int) -> None:
+    """Run until somebody types «continue»."""
+    note(self.request.id, "started")
+    breakpoint()
+    note(self.request.id, "finished")

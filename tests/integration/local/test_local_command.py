@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,19 @@ def workers_ready(command: Command) -> bool:
     )
 
 
+def workers_of(pids: list[int]) -> list[int]:
+    """Those of these processes that are workers; a pool's children are of their worker."""
+    leaders = []
+    for pid in pids:
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if b"sluiceway_worker" in words and os.getpgid(pid) == pid:
+                leaders.append(pid)
+        except OSError:
+            continue
+    return leaders
+
+
 async def test_ctrl_c_lets_tasks_finish_and_leaves_no_process_behind(
     command: Command, counted: Any, until: Any, left_behind: Any
 ) -> None:
@@ -86,6 +101,26 @@ async def test_ctrl_c_lets_tasks_finish_and_leaves_no_process_behind(
     assert command.process.returncode == 0
     assert counted.each_ran_once(tasks)
     await until(lambda: left_behind() == [])
+
+
+async def test_a_second_ctrl_c_cuts_what_runs_and_leaves_no_process_behind(
+    command: Command, counted: Any, until: Any, left_behind: Any, tmp_path: Path
+) -> None:
+    await until(lambda: workers_ready(command))
+    never = str(tmp_path / "never")
+    counted.publish(command.broker_url, "wait_for", never, queue="work")
+    await until(lambda: len(counted.times("started")) == 1)
+    command.process.send_signal(signal.SIGINT)
+    # The idle worker goes at once, the busy one waits for its task.
+    await until(lambda: len(workers_of(left_behind())) == 1)
+    assert command.process.poll() is None
+
+    command.process.send_signal(signal.SIGINT)
+
+    await until(lambda: command.process.poll() is not None)
+    assert command.process.returncode == 130
+    await until(lambda: left_behind() == [])
+    assert not counted.times("finished")
 
 
 async def test_after_its_process_was_ended_by_force_no_process_is_left_behind(
@@ -113,3 +148,89 @@ async def test_explain_tells_another_terminal_why_there_are_so_many_workers(
     assert unknown.returncode != 0
     assert "wrok" in unknown.stderr
     assert "work" in unknown.stderr
+
+
+class Debugged:
+    """`sluiceway local --debug` on a terminal of its own, where one can type."""
+
+    def __init__(self, folder: Path, env: dict[str, str]) -> None:
+        queue = folder / "queue.yaml"
+        queue.write_text(QUEUE)
+        self.folder = folder
+        ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "sluiceway", "local", "-f", str(queue), "--debug"],
+            cwd=HERE,
+            env=env,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self.terminal = ours
+        self.said = ""
+        os.set_blocking(ours, False)
+
+    def says(self, words: str) -> bool:
+        """Whether these words were written to the terminal so far."""
+        with suppress(BlockingIOError, OSError):
+            while chunk := os.read(self.terminal, 65_536):
+                self.said += chunk.decode(errors="replace")
+        return words in self.said
+
+    def type(self, line: str) -> None:
+        os.write(self.terminal, f"{line}\n".encode())
+
+    def broker_url(self) -> str:
+        return self.said.partition("CELERY_BROKER_URL=")[2].split()[0]
+
+
+@pytest.fixture
+def debugged(
+    tmp_path: Path, worker_env: dict[str, str], left_behind: Callable[[], list[int]]
+) -> Iterator[Debugged]:
+    running = Debugged(tmp_path, worker_env)
+    yield running
+    for pid in left_behind():
+        os.kill(pid, signal.SIGKILL)
+    running.process.wait()
+    os.close(running.terminal)
+
+
+async def test_without_a_breakpoint_one_ctrl_c_ends_debugging(
+    debugged: Debugged, until: Any, left_behind: Any
+) -> None:
+    await until(lambda: debugged.says(" ready."))
+
+    os.killpg(debugged.process.pid, signal.SIGINT)
+
+    await until(lambda: debugged.process.poll() is not None)
+    assert debugged.process.returncode == 0
+    await until(lambda: left_behind() == [])
+
+
+async def test_a_breakpoint_in_a_task_is_hit_and_can_be_typed_at(
+    debugged: Debugged, counted: Any, until: Any, left_behind: Any
+) -> None:
+    await until(lambda: debugged.says(" ready."))
+    tasks = [
+        counted.publish(debugged.broker_url(), "stop_at_a_breakpoint", 21, queue="work")
+        for _ in range(2)
+    ]
+
+    await until(lambda: debugged.says("(Pdb)"))
+    debugged.type("p 2 * number")
+    await until(lambda: debugged.says("\n42"))
+    assert counted.times("started").total() == 1  # one at a time
+    debugged.type("continue")
+    await until(lambda: counted.times("finished")[tasks[0]] == 1)
+    debugged.type("continue")
+
+    await until(lambda: counted.each_ran_once(tasks))
+    # As a terminal does at Ctrl-C. The debugger has made the first one its own.
+    os.killpg(debugged.process.pid, signal.SIGINT)
+    await until(lambda: debugged.says("once more"))
+    os.killpg(debugged.process.pid, signal.SIGINT)
+    await until(lambda: debugged.process.poll() is not None)
+    await until(lambda: left_behind() == [])

@@ -11,7 +11,7 @@ import asyncio
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +30,9 @@ _PLAIN_OUTPUT = ("--", "worker.redirect_stdouts=0")
 """Celery would turn what a debugger prints into log lines."""
 
 
+_TWICE_WITHIN_S = 3.0
+
+
 class SeveralError(ValueError):
     """The TaskQueues do not fit into one process; the message names what differs."""
 
@@ -38,7 +41,8 @@ async def debug(taskqueues: Sequence[TaskQueue], settings: Settings) -> int:
     """Run until Ctrl-C, or until the worker ends by itself.
 
     Returns:
-        The worker's exit code, negative for a signal.
+        0 after Ctrl-C, 130 after a second one; else the worker's exit code, as a
+        shell would give it.
 
     Raises:
         SeveralError: more than one application, or more than one broker.
@@ -96,13 +100,37 @@ async def _run(launch: Launch, guard: Guard) -> int:
     )
     guard.worker(process.pid, launch.grace_s)
     loop = asyncio.get_running_loop()
-    # Ctrl-C reaches the worker by itself, which shuts down warm.
-    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    interrupts = _Interrupts(process, loop.time)
+    loop.add_signal_handler(signal.SIGINT, interrupts)
     for number in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, process.send_signal, signal.SIGTERM)
     code = await process.wait()
     guard.gone(process.pid)
-    return code
+    if interrupts.count:
+        # Celery leaves with 1 after Ctrl-C; here that is how it is meant to end.
+        return 130 if code == -signal.SIGKILL else 0
+    return code if code >= 0 else 128 - code
+
+
+class _Interrupts:
+    """Ctrl-C reaches the worker by itself, which then shuts down warm. But after a
+    breakpoint the debugger has put its own handler there and shows its prompt instead:
+    a second Ctrl-C soon after the first ends the worker in any case."""
+
+    def __init__(self, process: asyncio.subprocess.Process, clock: Callable[[], float]) -> None:
+        self._process = process
+        self._clock = clock
+        self._last = float("-inf")
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+        now = self._clock()
+        if now - self._last < _TWICE_WITHIN_S:
+            self._process.kill()
+        else:
+            print("\nCtrl-C once more within 3 s ends it at once", flush=True)
+        self._last = now
 
 
 def _the_one(what: str, values: Iterable[_T]) -> _T:
