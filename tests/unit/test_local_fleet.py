@@ -58,6 +58,7 @@ class World:
             clock=launch.get("clock", time.time),
             changed=lambda: None,
             on_exit=self.exits.append,
+            keep_logs=launch.get("keep_logs", True),
         )
         self.fleets.append(fleet)
         return fleet
@@ -175,6 +176,32 @@ async def test_a_fleet_that_cannot_start_says_why_and_waits_longer_each_time(
     assert world.exits[0].last_lines == ("first", "no module named tasks")
     assert "code 1: no module named tasks" in (fleet.trouble or "")
     assert world.exits[0].next_start_in_s < world.exits[3].next_start_in_s
+
+
+async def test_trouble_is_over_once_a_later_worker_has_stayed_up(world: World) -> None:
+    now = SimpleNamespace(time=100.0)
+    fleet = world.fleet(WORKS, clock=lambda: now.time)
+    await fleet.scale(1)
+    await world.up(fleet, 1)
+    fleet.running[0].child.send_group(signal.SIGKILL)
+    await world.until(lambda: fleet.trouble is not None)
+    now.time += 60
+    await fleet.scale(1)
+    assert "SIGKILL" in (fleet.trouble or "")
+
+    now.time += 60
+
+    assert fleet.trouble is None
+
+
+async def test_logs_of_workers_that_have_gone_do_not_pile_up(world: World) -> None:
+    fleet = world.fleet("", argv=("/bin/sh", "-c", "exec sleep 60"), keep_logs=False)
+    await fleet.scale(25)
+
+    await fleet.scale(0)
+
+    await world.until(lambda: not fleet.running)
+    assert len(list(world.folder.glob("*.log"))) == 20
 
 
 async def test_a_program_that_does_not_exist_is_trouble_and_no_error(world: World) -> None:
