@@ -98,6 +98,7 @@ class Agent:
         consumer.timer.call_at = self._schedule
         self._ready_at: float | None = None
         self._acks = ""
+        self._slots = 1
         self._timer: Any = None
 
     # The worker's life, on the consumer's thread.
@@ -180,14 +181,14 @@ class Agent:
         counts = self.ledger.read(monotonic())
         scheduled = list(drain.scheduled.values())
         waiting = len(state.reserved_requests) - len(state.active_requests)
-        limit = getattr(consumer.controller, "max_concurrency", None)
+        self._slots = slots_of(consumer) or self._slots
         return wire.Heartbeat(
             incarnation=identity.incarnation,
             name=identity.name,
             fleet=identity.fleet,
             queues=sorted(consumer.app.amqp.queues.consume_from),
             state=drain.state,
-            slots=int(limit or consumer.pool.num_processes),
+            slots=self._slots,
             active=counts.active,
             reserved=max(0, waiting) + unstarted.rate_limited(consumer),
             scheduled=len(scheduled),
@@ -207,6 +208,15 @@ class Agent:
             db=broker.db,
             prefix=broker.prefix,
         )
+
+
+def slots_of(consumer: Any) -> int | None:
+    """How many tasks can run at once; None when the pool has ended already."""
+    autoscaled = getattr(consumer.controller, "max_concurrency", None)
+    try:
+        return int(autoscaled or consumer.pool.num_processes)
+    except AttributeError:
+        return None
 
 
 def _nothing() -> None:
