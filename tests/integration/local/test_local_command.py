@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -166,6 +168,9 @@ class Debugged:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
+            # Its controlling terminal: what is typed as Ctrl-C is a signal, and when the
+            # terminal is gone, as when these tests are ended by force, it hangs up.
+            preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),
         )
         os.close(theirs)
         self.terminal = ours
@@ -182,6 +187,15 @@ class Debugged:
     def type(self, line: str) -> None:
         os.write(self.terminal, f"{line}\n".encode())
 
+    def close(self) -> None:
+        """Close the terminal, as its window is."""
+        if self.terminal >= 0:
+            os.close(self.terminal)
+            self.terminal = -1
+
+    def press_ctrl_c(self) -> None:
+        os.write(self.terminal, b"\x03")
+
     def broker_url(self) -> str:
         return self.said.partition("CELERY_BROKER_URL=")[2].split()[0]
 
@@ -195,7 +209,7 @@ def debugged(
     for pid in left_behind():
         os.kill(pid, signal.SIGKILL)
     running.process.wait()
-    os.close(running.terminal)
+    running.close()
 
 
 async def test_without_a_breakpoint_one_ctrl_c_ends_debugging(
@@ -203,10 +217,21 @@ async def test_without_a_breakpoint_one_ctrl_c_ends_debugging(
 ) -> None:
     await until(lambda: debugged.says(" ready."))
 
-    os.killpg(debugged.process.pid, signal.SIGINT)
+    debugged.press_ctrl_c()
 
     await until(lambda: debugged.process.poll() is not None)
     assert debugged.process.returncode == 0
+    await until(lambda: left_behind() == [])
+
+
+async def test_debugging_ends_with_its_terminal_and_leaves_no_process_behind(
+    debugged: Debugged, until: Any, left_behind: Any
+) -> None:
+    await until(lambda: debugged.says(" ready."))
+
+    debugged.close()
+
+    await until(lambda: debugged.process.poll() is not None)
     await until(lambda: left_behind() == [])
 
 
@@ -228,9 +253,8 @@ async def test_a_breakpoint_in_a_task_is_hit_and_can_be_typed_at(
     debugged.type("continue")
 
     await until(lambda: counted.each_ran_once(tasks))
-    # As a terminal does at Ctrl-C. The debugger has made the first one its own.
-    os.killpg(debugged.process.pid, signal.SIGINT)
+    debugged.press_ctrl_c()  # the debugger has made this one its own
     await until(lambda: debugged.says("once more"))
-    os.killpg(debugged.process.pid, signal.SIGINT)
+    debugged.press_ctrl_c()
     await until(lambda: debugged.process.poll() is not None)
     await until(lambda: left_behind() == [])
