@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -32,16 +33,20 @@ def plain(): ...
 @app.task(acks_late=False)
 def at_most_once(): ...
 app.finalize()
-safe_settings.respect_own_prefetch(app.conf, {multiplier})
+by_agent = safe_settings.settle_prefetch(app.conf, {multiplier}, {pool!r})
 values = [app.conf[key] for key in json.loads(sys.argv[2])]
 print(json.dumps([[v if v is None else int(v) for v in values],
     plain.acks_late, at_most_once.acks_late,
-    safe_settings.describe(app.tasks, app.conf.task_acks_late)]))
+    safe_settings.describe(app.tasks, app.conf.task_acks_late), by_agent]))
 """
 
 
-def effective(acks: str, application: str = "", multiplier: int | None = None) -> list[object]:
-    script = SCRIPT.format(application=application, multiplier=multiplier)
+def effective(
+    acks: str, application: str = "", multiplier: int | None = None, pool: str = "prefork"
+) -> list[Any]:
+    """[the settings in the order of KEYS, a task's acks_late, of one that says False itself,
+    the description of all, whether the agent keeps the worker from prefetching]"""
+    script = SCRIPT.format(application=application, multiplier=multiplier, pool=pool)
     done = subprocess.run(
         [sys.executable, "-c", script, acks, json.dumps(KEYS)],
         check=True,
@@ -63,7 +68,7 @@ def test_an_application_that_says_nothing_gets_the_safe_values(
     acks: str, settings: list[int | None], plain_is_late: bool, described: str
 ) -> None:
     # The task that says at-most-once itself stays so: hence «mixed» under late.
-    assert effective(acks) == [settings, plain_is_late, False, described]
+    assert effective(acks) == [settings, plain_is_late, False, described, False]
 
 
 @pytest.mark.parametrize(
@@ -92,13 +97,32 @@ def test_an_application_in_old_setting_names_gets_the_safe_values_too() -> None:
     ids=["in the application", "on the command line"],
 )
 def test_a_chosen_prefetch_is_not_undone(application: str, multiplier: int | None) -> None:
-    settings = effective("late", application, multiplier)[0]
-    assert isinstance(settings, list)
+    settings, *_, by_agent = effective("late", application, multiplier)
     assert settings[3] == 0
+    assert not by_agent
 
 
 def test_prefetch_that_the_application_itself_disabled_stays_disabled() -> None:
     application = "app.conf.update(worker_prefetch_multiplier=8, worker_disable_prefetch=True)"
-    settings = effective("late", application)[0]
-    assert isinstance(settings, list)
-    assert settings[2:4] == [8, 1]
+    assert effective("late", application)[0][2:4] == [8, 1]
+
+
+OLDER = "import celery; celery.VERSION = (5, 6, 0, '', '')"
+
+
+@pytest.mark.parametrize(
+    ("application", "pool", "by_celery", "by_agent"),
+    [
+        ("", "gevent", 1, False),
+        (OLDER, "prefork", 1, False),
+        (OLDER, "celery.concurrency.gevent", 0, True),
+        (OLDER + "; app.conf.worker_prefetch_multiplier = 8", "gevent", 0, False),
+        (OLDER + "; app.conf.worker_disable_prefetch = False", "gevent", 0, False),
+    ],
+    ids=["5.7 green", "5.6 prefork", "5.6 green", "5.6 green, chosen", "5.6 green, refused"],
+)
+def test_where_celery_cannot_do_without_prefetch_the_agent_does(
+    application: str, pool: str, by_celery: int, by_agent: bool
+) -> None:
+    settings, *_, agent = effective("late", application, pool=pool)
+    assert (settings[3], agent) == (by_celery, by_agent)

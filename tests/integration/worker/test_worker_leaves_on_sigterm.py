@@ -44,6 +44,14 @@ def test_a_busy_worker_says_that_it_stops_finishes_its_task_and_takes_no_other(
     assert queue.unacked() == 0
 
 
+def test_a_worker_that_is_drained_already_leaves_at_once(queue: Any, start_worker: Any) -> None:
+    worker = start_worker("-c", "1")
+    worker.ask_to_drain(ttl_ms=120_000)
+    worker.says(state=wire.DRAINED)
+    worker.terminate()
+    assert worker.ends() == 0
+
+
 def test_the_first_signal_is_told_to_the_application_at_once_as_celery_does(
     queue: Any, start_worker: Any, records: Any, wait_for: Any
 ) -> None:

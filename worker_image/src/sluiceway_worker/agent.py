@@ -24,6 +24,7 @@ from sluiceway_worker.ledger import Ledger
 from sluiceway_worker.orders import Orders
 from sluiceway_worker.pulse import Broker, Pulse
 from sluiceway_worker.runs import Runs
+from sluiceway_worker.slots import slots_of, take_into_free_slots_only
 
 logger = get_logger(__name__)
 
@@ -31,9 +32,15 @@ _GREEN_TURN_S = 0.1
 """Where there is no event loop, the pulse's greenlet does the drain's turns itself."""
 
 
-def install(app: Any) -> None:
-    """Add the agent to the worker that ``app`` will start in this process."""
+def install(app: Any, *, free_slots_only: bool = False) -> None:
+    """Add the agent to the worker that ``app`` will start in this process.
+
+    Args:
+        app: a Celery application.
+        free_slots_only: whether the agent is to keep the worker from prefetching.
+    """
     publish.connect()
+    AgentStep.free_slots_only = free_slots_only
     app.steps["consumer"].add(AgentStep)
 
 
@@ -41,6 +48,7 @@ class AgentStep(bootsteps.StartStopStep):
     """Celery's side of the agent: created once, started anew for each connection."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
+    free_slots_only = False
 
     def __init__(self, consumer: Any, **kwargs: Any) -> None:
         super().__init__(consumer, **kwargs)
@@ -52,7 +60,7 @@ class AgentStep(bootsteps.StartStopStep):
         return not self._agent.guard.failed and self._agent.drain.closed
 
     def start(self, consumer: Any) -> None:
-        self._agent.guard(self._agent.connected, otherwise=None)
+        self._agent.guard(self._agent.connected, self.free_slots_only, otherwise=None)
 
     def register_with_event_loop(self, consumer: Any, hub: Any) -> None:
         self._agent.guard(self._agent.looping, hub, otherwise=None)
@@ -103,12 +111,14 @@ class Agent:
 
     # The worker's life, on the consumer's thread.
 
-    def connected(self) -> None:
+    def connected(self, free_slots_only: bool) -> None:
         """There is a connection to the broker, nothing is consumed from it yet."""
         consumer = self.consumer
         if consumer.connection.transport.driver_type != "redis":
             logger.warning("Sluiceway's agent knows Redis brokers only; it does nothing here")
             return
+        if free_slots_only:
+            take_into_free_slots_only(consumer)
         intake = self.drain.attach(consumer)
         if self._ready_at is None:
             self._ready_at = time()
@@ -208,15 +218,6 @@ class Agent:
             db=broker.db,
             prefix=broker.prefix,
         )
-
-
-def slots_of(consumer: Any) -> int | None:
-    """How many tasks can run at once; None when the pool has ended already."""
-    autoscaled = getattr(consumer.controller, "max_concurrency", None)
-    try:
-        return int(autoscaled or consumer.pool.num_processes)
-    except AttributeError:
-        return None
 
 
 def _nothing() -> None:

@@ -198,6 +198,10 @@ class Drain:
 
     def _acknowledged(self, intake: Intake) -> bool:
         qos, now = intake.channel.qos, monotonic()
+        if self._consumer._pending_operations:
+            # A green pool's, which its consumer sends between two reads.
+            self._look_again()
+            return False
         if len(qos._delivered) - len(qos._dirty) <= 0:
             return True
         if self._idle_since is None:

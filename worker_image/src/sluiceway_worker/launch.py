@@ -10,7 +10,6 @@ from typing import Any
 from celery.signals import celeryd_init
 from celery.utils.log import get_logger
 
-import sluiceway_worker
 from sluiceway_worker import safe_settings
 
 logger = get_logger(__name__)
@@ -30,7 +29,13 @@ def prepare(acks: str) -> None:
 
 def _on_worker(instance: Any = None, conf: Any = None, options: Any = None, **_: Any) -> None:
     try:
-        safe_settings.respect_own_prefetch(conf, (options or {}).get("prefetch_multiplier"))
-        sluiceway_worker.install(instance.app)
+        # Celery's worker modules read the environment when they are imported, and the
+        # application may set it: so not before.
+        from sluiceway_worker import agent
+
+        given = options or {}
+        pool = given.get("pool") or given.get("pool_cls") or conf.worker_pool
+        by_agent = safe_settings.settle_prefetch(conf, given.get("prefetch_multiplier"), pool)
+        agent.install(instance.app, free_slots_only=by_agent)
     except Exception:
         logger.exception("Sluiceway's agent cannot start; the worker starts without it")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import enum
 from typing import Any
 
+import celery
 from celery.app import defaults
 
 
@@ -30,6 +31,8 @@ class OurDefault(int):
     """A truth value that is told from the application's own after Celery copied it."""
 
 
+_NO_PREFETCH = "worker_disable_prefetch"
+
 _ACKS: dict[Acks, dict[str, Any]] = {
     Acks.LATE: {"task_acks_late": True, "task_reject_on_worker_lost": True},
     Acks.EARLY: {"task_acks_late": False},
@@ -39,7 +42,7 @@ _ACKS: dict[Acks, dict[str, Any]] = {
 _ALWAYS: dict[str, Any] = {
     # A message that waits in a busy worker is one that an idle worker cannot have.
     "worker_prefetch_multiplier": 1,
-    "worker_disable_prefetch": OurDefault(True),
+    _NO_PREFETCH: OurDefault(True),
     # A worker that starts before its broker waits for it.
     "broker_connection_retry_on_startup": True,
 }
@@ -57,14 +60,28 @@ def apply(acks: Acks) -> None:
                     defaults._OLD_DEFAULTS[old] = value
 
 
-def respect_own_prefetch(conf: Any, multiplier: int | None) -> None:
-    """Where a prefetch multiplier was chosen, do not undo it by disabling the prefetch.
+def settle_prefetch(conf: Any, multiplier: int | None, pool: Any) -> bool:
+    """Take our «no prefetch» back where it would undo a choice, or would not work.
 
-    ``multiplier`` is the command line's, which Celery keeps out of ``conf``.
+    Args:
+        conf: the application's settings.
+        multiplier: the command line's prefetch multiplier, which Celery keeps out of ``conf``.
+        pool: the worker's pool, by name or class.
+
+    Returns:
+        Whether the agent has to see to it instead, because this Celery cannot.
     """
-    chosen = multiplier or conf.worker_prefetch_multiplier
-    if chosen != 1 and isinstance(conf.get("worker_disable_prefetch"), OurDefault):
+    ours = isinstance(conf.get(_NO_PREFETCH), OurDefault)
+    known = _NO_PREFETCH in defaults.DEFAULTS
+    chosen = (multiplier or conf.worker_prefetch_multiplier) != 1 or (known and not ours)
+    # A green pool of Celery 5.6 says that an idle worker has no free slot: with the
+    # setting it would never take a task.
+    name = pool if isinstance(pool, str) else getattr(pool, "__module__", "")
+    green = name.rpartition(".")[2] in ("gevent", "eventlet")
+    works = known and not (green and celery.VERSION[:2] < (5, 7))
+    if ours and (chosen or not works):
         conf.worker_disable_prefetch = False
+    return not chosen and not works
 
 
 def describe(tasks: Any, default: bool) -> str:
