@@ -112,6 +112,8 @@ class Worker:
         self.process = process
         self.name = name
         self.log = log
+        self.may_break = False
+        """Set where a test breaks its agent on purpose."""
         self._queue = queue
 
     def incarnation(self) -> str | None:
@@ -223,5 +225,6 @@ def start_worker(
             worker.process.wait()
         text = worker.log.read_text(errors="replace")
         sys.stdout.write(f"--- {worker.name}\n{text}\n")
-        assert "agent gives up" not in text, f"{worker.name}'s agent failed"
-        assert "agent cannot start" not in text, f"{worker.name}'s agent failed"
+        if not worker.may_break:
+            assert "agent gives up" not in text, f"{worker.name}'s agent failed"
+            assert "agent cannot start" not in text, f"{worker.name}'s agent failed"

@@ -8,6 +8,7 @@ one each time it ends.
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import time
 from contextlib import closing
@@ -26,6 +27,15 @@ app.conf.update(
     worker_hijack_root_logger=False,
     **({"task_acks_late": False} if os.environ.get("TEST_EARLY") else {}),
 )
+
+
+if os.environ.get("TEST_BREAK_AGENT"):
+    from sluiceway_worker.drain import Drain
+
+    def broken(self: Drain) -> None:
+        raise ZeroDivisionError("as the test wants it")
+
+    Drain.tick = broken  # type: ignore[method-assign]
 
 
 def record(event: str, task_id: str) -> None:
@@ -68,6 +78,15 @@ def retry_once(self: Any) -> None:
     record("started", self.request.id)
     if self.request.retries == 0:
         raise self.retry(countdown=0)
+    record("finished", self.request.id)
+
+
+@app.task(bind=True)
+def die_once(self: Any) -> None:
+    """The first run ends its process, as the kernel does when memory is short."""
+    record("started", self.request.id)
+    if not self.request.delivery_info["redelivered"]:
+        os.kill(os.getpid(), signal.SIGKILL)
     record("finished", self.request.id)
 
 
