@@ -229,6 +229,16 @@ async def test_incarnations_that_are_gone_are_taken_off_the_list(world: World) -
     assert world.forgotten == ["video-1:abc"]
 
 
+async def test_fleets_that_share_a_list_of_workers_have_it_tidied_once(world: World) -> None:
+    world.loop.put(Fleet("video"))
+    world.loop.put(Fleet("mail"))
+    world.dead = ("video-1:abc",)
+
+    await world.loop.tick(["default/video", "default/mail"])
+
+    assert world.forgotten == ["video-1:abc"]
+
+
 def heartbeat(fleet: str, name: str) -> Heartbeat:
     return Heartbeat(
         incarnation=f"{name}:1", name=name, fleet=fleet, queues=[], state=CONSUMING, slots=1

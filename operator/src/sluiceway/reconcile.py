@@ -211,6 +211,7 @@ class BrokerLoop:
                 for fleet, past in zip(fleets, pasts, strict=True)
             )
         )
+        await self._tidy(fleets, reading)
         await self._wakes.arm(
             [fleet.watched for fleet in self._fleets.values()],
             acting={key for key, past in self._pasts.items() if past.acting},
@@ -223,6 +224,15 @@ class BrokerLoop:
             await self._reconcile(fleet, past, reading, now)
         except Exception as exc:
             self._report.failed(fleet.watched.key, now, exc)
+
+    async def _tidy(self, fleets: Sequence[Fleet], reading: Reading) -> None:
+        """The list of workers is one for a key prefix, however many fleets share it."""
+        for watched in {fleet.watched.prefix: fleet.watched for fleet in fleets}.values():
+            if gone := reading.gone(watched):
+                try:
+                    await self._leases(watched).forget(gone)
+                except Exception as exc:
+                    self._report.failed(watched.key, self._clock(), exc)
 
     async def _reconcile(self, fleet: Fleet, past: _Past, reading: Reading, now: float) -> None:
         watched = fleet.watched
@@ -240,14 +250,15 @@ class BrokerLoop:
         past.due = decision.wake_at
         past.at_rest = _at_rest(observation, decision)
         past.acting = _could_act(watched, observation, decision)
-        leases = self._leases(watched)
         try:
             before, past.leased = past.leased, past.leased | frozenset(decision.drain)
             past.leased = await carry_out(
-                decision, observation, fleet=fleet, leases=leases, leased=before
+                decision,
+                observation,
+                fleet=fleet,
+                leases=self._leases(watched),
+                leased=before,
             )
-            if gone := reading.gone(watched):
-                await leases.forget(gone)
         finally:
             # What was seen and decided is news also where it could not be carried out.
             past.status = status_of(

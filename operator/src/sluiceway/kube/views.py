@@ -117,11 +117,6 @@ class ReplicaSet(View, frozen=True):
     spec: ReplicaSetSpec = ReplicaSetSpec()
     status: ReplicaSetStatus = ReplicaSetStatus()
 
-    @property
-    def template_hash(self) -> str:
-        """The label that tells its pods from those of the other generations."""
-        return self.metadata.labels.get("pod-template-hash", "")
-
 
 class PodAnnotations(View, frozen=True):
     """Of a pod's annotations, ours to set."""
