@@ -39,13 +39,14 @@ PUBLISH = """
 import statistics, sys, time
 from celery.signals import before_task_publish
 import noop_app, sluiceway_worker
+from sluiceway_worker.publish import write_stamp
 took = [], []
 for turn in range(int(sys.argv[1]) // 50):
     stamped = turn % 2
     if stamped:
         sluiceway_worker.stamp()
     else:
-        before_task_publish.disconnect(dispatch_uid="sluiceway-stamp")
+        before_task_publish.disconnect(write_stamp)
     for _ in range(50):
         began = time.perf_counter()
         noop_app.noop.delay()

@@ -8,7 +8,6 @@ from typing import Any
 
 import celery
 import pytest
-from celery.signals import before_task_publish
 
 from sluiceway.api.taskqueue import TaskQueue
 from sluiceway.broker.connection import Brokers
@@ -109,9 +108,3 @@ def look(reader: BrokerReader) -> Callable[..., Any]:
         return observation
 
     return once
-
-
-@pytest.fixture(autouse=True)
-def no_stamp_but_the_tests_own() -> None:
-    """The sample's modules, imported by other tests of this run, stamp every publish."""
-    before_task_publish.disconnect(dispatch_uid="sluiceway-stamp")

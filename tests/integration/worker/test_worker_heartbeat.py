@@ -6,15 +6,8 @@ import time
 from typing import Any
 
 import pytest
-from celery.signals import before_task_publish
 
 from sluiceway_worker import wire
-
-
-@pytest.fixture(autouse=True)
-def no_stamp_but_the_tests_own() -> None:
-    """The sample's modules, imported by other tests of this run, stamp every publish."""
-    before_task_publish.disconnect(dispatch_uid="sluiceway-stamp")
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "gevent", "solo"])

@@ -19,7 +19,7 @@ from sluiceway_worker.wire import STAMP_HEADER
 
 def connect() -> None:
     """Stamp every task that this process, or a child it forks, publishes from now on."""
-    before_task_publish.connect(write_stamp, weak=False, dispatch_uid="sluiceway-stamp")
+    before_task_publish.connect(write_stamp, weak=False)
 
 
 def write_stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:

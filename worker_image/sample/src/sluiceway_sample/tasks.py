@@ -15,14 +15,14 @@ import time
 
 from celery import Celery
 
+import sluiceway_worker
 from sluiceway_sample import settings, task_log  # noqa: F401  task_log listens to Celery's signals
 from sluiceway_sample.database import connect
 from sluiceway_sample.outside import ServiceError, call
-from sluiceway_worker import publish
 
 app = Celery("shop")
 app.config_from_object(settings)
-publish.connect()  # each message says when it was published
+sluiceway_worker.stamp()  # each message says when it was published
 
 
 @app.task(soft_time_limit=300, time_limit=330)
