@@ -41,6 +41,19 @@ def test_long_tasks_get_a_worker_each_before_the_target_is_over(new_fleet: NewFl
     assert fleet.replicas == 0
 
 
+def test_short_tasks_behind_a_long_one_do_not_wait_for_its_end(new_fleet: NewFleet) -> None:
+    fleet = new_fleet({"max_replicas": 4})
+    fleet.publish(10, run_s=0.5)
+    fleet.run(300)  # what is known now: tasks take half a second
+    fleet.publish(1, run_s=900.0)
+    fleet.run(60)
+    assert fleet.replicas == 1
+    fleet.publish(4, run_s=0.5)
+    fleet.run(1200)
+    assert fleet.finished_all_once()
+    assert fleet.share_within(30) == 1.0
+
+
 def test_known_run_times_ask_for_the_right_number_at_once(new_fleet: NewFleet) -> None:
     fleet = new_fleet({"max_replicas": 40})
     fleet.publish(10, run_s=2.0)

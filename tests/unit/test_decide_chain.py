@@ -85,6 +85,17 @@ TABLE: dict[str, tuple[TaskQueueSpec, Observation, History, int, Reason]] = {
     "a long task needs a slot of its own": (
         spec(), seen(7), knows(120.0), 7, Reason.MEETING_TARGET,
     ),
+    "short tasks behind one that has long overrun get workers of their own": (
+        # its slot is taken; 4 × 2 s in 30 s - 20 s - 5 s of start are 1.6 slots more
+        spec(),
+        seen(
+            replicas=1,
+            queues=(queue(4, oldest_wait_s=20.0),),
+            workers=(worker("w0", active=1, running_for_s=100.0),),
+            in_flight=1,
+        ),
+        knows(2.0), 3, Reason.MEETING_TARGET,
+    ),
     "messages that are late ask for more than those that are not": (
         # 300 × 1 s within 3 s, a tenth of the target
         spec(max_replicas=200),

@@ -29,6 +29,7 @@ def demand(waiting: int = 0, **fields: Any) -> Demand:
         "oldest_wait_is_exact": True,
         "present": 0,
         "present_slots": 0,
+        "running_for_s": (),
         "silent": 0,
         "unknown": None,
     } | fields

@@ -44,6 +44,8 @@ class Demand:
     present: int
     """Workers that consume, or would at once when recalled."""
     present_slots: int
+    running_for_s: tuple[float, ...]
+    """How long the oldest task of each of them that runs one has been running."""
     silent: int
     """Workers that were heard once and are not any more: what they run is unknown."""
     unknown: str | None
@@ -78,6 +80,9 @@ class Demand:
             oldest_wait_is_exact=oldest is None or oldest.oldest_wait_is_exact,
             present=len(present),
             present_slots=sum(max(1, w.slots) for w in present),
+            running_for_s=tuple(
+                sorted(w.running_for_s for w in present if w.active and w.running_for_s is not None)
+            ),
             silent=sum(w.state is WorkerState.SILENT for w in observation.workers),
             unknown=_unknown(observation),
         )

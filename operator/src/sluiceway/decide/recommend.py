@@ -3,16 +3,20 @@
 For a wait target T, with run time S, arrival rate λ, cold start D, waiting messages
 W of which the oldest has waited w, and c slots per worker:
 
-    going on   = max(λ·S, in flight · S / (T − w))          slots for what comes and runs
+    going on   = max(λ·S, others in flight · S / (T − w)) + overrunning
+                                                            slots for what comes and runs
     clearing   = W·S / time left                            slots for what waits
     workers    = ceil((going on + clearing) / c)
 
-«Time left» is T − w for slots that are there, less the rest of their start for those
-on their way, and less D for new ones: work goes to the first kind as far as it fits,
-then to the second, then to the third; and no new worker is asked for what the others
-will have done before it could begin. Time left is never below S, since a task cannot be
-done faster, nor below a tenth of T, so that messages that are late already are cleared
-fast but a thousand short ones do not ask for a thousand workers.
+A task is overrunning when it is likely to run on beyond the time left: its slot is of no
+use to what waits, and where nothing waits it is like any other.
+
+«Time left» is T − w for slots that are there, less the rest of their start for those on
+their way, and less D for new ones: work goes to the first kind as far as it fits, then
+to the second, then to the third; and no new worker is asked for what the others will
+have done before it could begin. Time left is never below S, since a task cannot be done
+faster, nor below a tenth of T, so that messages that are late already are cleared fast
+but a thousand short ones do not ask for a thousand workers.
 
 More waiting never asks for fewer workers. docs/explanation/how-many-workers.md works
 the rule out on an example.
@@ -28,6 +32,7 @@ from sluiceway.decide import sentences
 from sluiceway.decide.decision import Reason
 from sluiceway.decide.demand import Demand
 from sluiceway.decide.history import History
+from sluiceway.decide.remaining import remaining_s
 
 DEFAULT_MAX_WAIT_S = 30.0
 
@@ -141,7 +146,11 @@ def _slots_needed(
     cold_start = history.learned.cold_start_or_prior_s
     since_raised = math.inf if history.raised_at is None else now - history.raised_at
     still_starting = max(0.0, cold_start - since_raised)
-    going_on = max(steady, (demand.in_flight or 0) * run_s / time_left(0.0))
+    overrunning = 0
+    if demand.waiting > 0:
+        overrunning = sum(remaining_s(ran, run_s) > time_left(0.0) for ran in demand.running_for_s)
+    others = max(0, (demand.in_flight or 0) - overrunning)
+    going_on = max(steady, others * run_s / time_left(0.0)) + overrunning
     groups = (
         (max(0.0, demand.present_slots - going_on), 0.0),
         (float(slots * max(0, current - demand.present - demand.silent)), still_starting),

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from sluiceway.decide.observation import WorkerState, WorkerView
+from sluiceway.decide.remaining import remaining_s
 
 _MAY_LEAVE = frozenset(
     {WorkerState.STARTING, WorkerState.CONSUMING, WorkerState.DRAINING, WorkerState.DRAINED}
@@ -101,19 +102,16 @@ def _order(
 def _free_in_s(worker: WorkerView, run_s: float | None) -> float:
     """About how long until ``worker`` has finished what it runs.
 
-    A task younger than the mean run time is expected to end at the mean. One that is
-    older is one of the long ones, and the longer it has run the longer it is likely to
-    run on: it is taken to be at half its time, which puts the longest-running last.
+    Whoever runs the longest comes last (see ``remaining``).
     """
     if worker.active == 0:
         return 0.0
     ran = worker.running_for_s or 0.0
     if run_s is None:
         return max(ran, math.ulp(0.0))
-    if ran >= run_s:
-        return ran
     # Of several tasks only the oldest's age is known; the youngest may just have begun.
-    return run_s if worker.active > 1 else run_s - ran
+    youngest = 0.0 if worker.active > 1 and ran < run_s else ran
+    return remaining_s(youngest, run_s)
 
 
 def _is_new(worker: WorkerView) -> bool:
