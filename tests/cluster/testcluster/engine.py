@@ -117,6 +117,8 @@ def _debians() -> Iterator[Engine]:
         process = Process(
             "dockerd",
             [
+                # It knows no lifeline: left behind, it would keep every later engine out.
+                *("setpriv", "--pdeathsig", "TERM"),
                 daemon,
                 f"--data-root={data / 'data'}",
                 f"--exec-root={folder}/exec",
