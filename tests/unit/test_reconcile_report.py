@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sluiceway.decide.decision import Decision, Reason, Step
+from sluiceway.decide.estimate import Learned, RunStats
 from sluiceway.decide.history import History
 from sluiceway.decide.observation import Observation, QueueView, WorkerState, WorkerView
 from sluiceway.report.events import Kind, events_between
@@ -36,6 +37,7 @@ def status(
     before: FleetStatus | None = None,
     not_waking: str | None = None,
     trouble: str | None = None,
+    history: History | None = None,
     **seen: Any,
 ) -> FleetStatus:
     """The status of a fleet whose workers are ``w0``, ``w1``… in these states."""
@@ -57,7 +59,7 @@ def status(
         reason=Reason.MEETING_TARGET,
         sentence="as many as are needed.",
         steps=(Step(name="demand", replicas=None, sentence="4 waiting."),),
-        history=History(),
+        history=history or History(),
     )
     return status_of(
         "shop/video",
@@ -150,6 +152,20 @@ def test_a_fleet_that_stays_as_it_is_says_nothing() -> None:
 
     assert kinds(one, replace(one, at=60.0)) == []
     assert kinds(None, status()) == []
+
+
+def test_a_fleet_that_is_taken_over_with_its_workers_was_not_scaled_up() -> None:
+    assert kinds(None, status(CONSUMING, asked=1)) == []
+
+
+def test_what_was_learned_of_a_fleet_is_told_and_arrivals_only_while_they_are_known() -> None:
+    learned = Learned(rate_per_s=-0.1, run_times={"resize": RunStats(runs=4.0, sum_s=8.0)})
+
+    known = status(history=History(learned=learned))
+    unknown = status(history=History(learned=learned), broker_problem="nothing listens there")
+
+    assert (known.arrival_rate_per_s, known.mean_run_time_s) == (0.0, 2.0)
+    assert (unknown.arrival_rate_per_s, unknown.mean_run_time_s) == (None, 2.0)
 
 
 def test_a_scale_down_is_told_once_for_asking_and_once_for_going() -> None:

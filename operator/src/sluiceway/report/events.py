@@ -62,9 +62,10 @@ def _changes(before: FleetStatus | None, after: FleetStatus) -> Iterator[tuple[K
     if waking.status is Verdict.FALSE and was_waking:
         yield Kind.POLLING, waking.message
 
-    asked = before.workers.asked if before is not None else 0
-    drains = before.workers.asked_to_drain if before is not None else 0
     now = after.workers
+    # The first look at a fleet that exists already changes nothing by itself.
+    asked = before.workers.asked if before is not None else now.asked_before or 0
+    drains = before.workers.asked_to_drain if before is not None else 0
     if now.asked > asked:
         yield Kind.SCALED_UP, f"{asked} → {now.asked} asked for; {after.sentence}"
     elif now.asked < asked:

@@ -32,6 +32,10 @@ class Workers:
     """Heard once, not heard any more."""
     asked_to_drain: int
     """Holding a drain lease, those apart that may go now."""
+    asked_before: int | None = None
+    """Asked for before this tick; None where it is not told."""
+    recommended: int | None = None
+    """What demand asks for, before limits; None while it is unknown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +60,12 @@ class FleetStatus:
     steps: tuple[Step, ...]
     """The chain from demand to the number."""
     conditions: tuple[Condition, ...]
+    arrival_rate_per_s: float | None = None
+    """Tasks that arrive per second, averaged; None while it is unknown."""
+    mean_run_time_s: float | None = None
+    """How long a task runs, over the last several hundred; None before the first."""
+    drain: tuple[str, ...] = ()
+    """The incarnations that hold a drain lease now."""
 
     def condition(self, type_: str) -> Condition:
         """The condition of this type; every status has all of them."""
@@ -99,6 +109,8 @@ def status_of(
         _waking(not_waking, observation.at),
     )
     known_since = {c.type: c for c in before.conditions} if before is not None else {}
+    learned = decision.history.learned
+    rate = learned.rate_per_s if observation.known else None
     return FleetStatus(
         fleet=fleet,
         at=observation.at,
@@ -112,6 +124,10 @@ def status_of(
         sentence=decision.sentence,
         steps=decision.steps,
         conditions=tuple(c.keeping_time_of(known_since.get(c.type)) for c in conditions),
+        # A message between queue and heartbeat is missing for one reading: see estimate.
+        arrival_rate_per_s=max(0.0, rate) if rate is not None else None,
+        mean_run_time_s=learned.all_runs.mean_s,
+        drain=decision.drain,
     )
 
 
@@ -129,6 +145,8 @@ def _workers(observation: Observation, decision: Decision) -> Workers:
             w.incarnation in decision.drain and w.name not in decision.remove
             for w in observation.workers
         ),
+        asked_before=decision.current,
+        recommended=decision.recommendation,
     )
 
 
