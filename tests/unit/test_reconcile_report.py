@@ -161,7 +161,7 @@ def test_a_fleet_that_is_taken_over_with_its_workers_was_not_scaled_up() -> None
 def test_what_was_learned_of_a_fleet_is_told_and_arrivals_only_while_they_are_known() -> None:
     learned = Learned(rate_per_s=-0.1, run_times={"resize": RunStats(runs=4.0, sum_s=8.0)})
 
-    known = status(history=History(learned=learned))
+    known = status(history=History(learned=learned), in_flight=0, before=status(in_flight=0))
     unknown = status(history=History(learned=learned), broker_problem="nothing listens there")
 
     assert (known.arrival_rate_per_s, known.mean_run_time_s) == (0.0, 2.0)

@@ -64,7 +64,7 @@ def _changes(before: FleetStatus | None, after: FleetStatus) -> Iterator[tuple[K
 
     now = after.workers
     # The first look at a fleet that exists already changes nothing by itself.
-    asked = before.workers.asked if before is not None else now.asked_before or 0
+    asked = before.workers.asked if before is not None else now.asked_before
     drains = before.workers.asked_to_drain if before is not None else 0
     if now.asked > asked:
         yield Kind.SCALED_UP, f"{asked} → {now.asked} asked for; {after.sentence}"
@@ -80,3 +80,18 @@ def _changes(before: FleetStatus | None, after: FleetStatus) -> Iterator[tuple[K
 
 def _workers(count: int) -> str:
     return "1 worker" if count == 1 else f"{count} workers"
+
+
+def scale_action(before: FleetStatus | None, after: FleetStatus) -> tuple[int, int] | None:
+    """The number of workers asked for until this tick, and from it on; None if it stays.
+
+    A change that could not be carried out is decided again by the next tick: it is
+    the same one.
+    """
+    now = after.workers
+    if now.asked == now.asked_before:
+        return None
+    change = (now.asked_before, now.asked)
+    if before is not None and (before.workers.asked_before, before.workers.asked) == change:
+        return None
+    return change

@@ -1,0 +1,307 @@
+"""Every metric of the operator, declared once: its name, its help text, its labels.
+
+What is told of a TaskQueue is read from its newest status. A number that is not known
+is absent; it is never 0, or an alert would take a broker that is down for an empty
+queue. The rules for names are Prometheus' own (`promtool check metrics`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sluiceway.decide.decision import Reason
+from sluiceway.report.conditions import Verdict
+from sluiceway.report.status import DEMAND_KNOWN, READY, WAKING, FleetStatus
+
+
+class Kind(StrEnum):
+    """The types of Prometheus that are used."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """One metric as it is exposed."""
+
+    name: str
+    """With ``_total``, where it is a counter."""
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened to one fleet since this replica leads, or since the fleet exists."""
+
+    raised: int = 0
+    lowered: int = 0
+    drains: int = 0
+    tick_errors: int = 0
+
+
+Sample = tuple[tuple[str, ...], float]
+"""Label values behind namespace and taskqueue, and the number."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FleetMetric(Metric):
+    """A metric that each TaskQueue has, labelled with its namespace and name first."""
+
+    read: Callable[[FleetStatus, Counts], Iterable[Sample]]
+    """Its series for one TaskQueue; none while the number is not known."""
+
+
+FLEET_LABELS = ("namespace", "taskqueue")
+
+
+def _one(value: float | None) -> Iterator[Sample]:
+    if value is not None:
+        yield (), value
+
+
+def _readable(status: FleetStatus) -> bool:
+    """Whether its broker was read, and is the one that its workers use."""
+    return status.condition(DEMAND_KNOWN).reason not in (
+        Reason.BROKER_UNKNOWN,
+        Reason.BROKER_MISMATCH,
+    )
+
+
+def _lengths(status: FleetStatus, _: Counts) -> Iterator[Sample]:
+    for queue in status.queues:
+        if queue.length is not None and _readable(status):
+            yield (queue.name,), queue.length
+
+
+def _ages(status: FleetStatus, _: Counts) -> Iterator[Sample]:
+    for queue in status.queues:
+        if not _readable(status):
+            continue
+        if queue.oldest_wait_s is not None:
+            yield (queue.name,), queue.oldest_wait_s
+        elif queue.length == 0 or queue.head_eta is not None:
+            yield (queue.name,), 0.0
+
+
+def _scheduled(status: FleetStatus, _: Counts) -> Iterator[Sample]:
+    # Workers say it in the same heartbeat as what they run.
+    return _one(None if status.in_flight is None else status.scheduled)
+
+
+def _workers(status: FleetStatus, _: Counts) -> Iterator[Sample]:
+    workers = status.workers
+    yield ("ready",), workers.ready
+    yield ("starting",), workers.starting
+    yield ("draining",), workers.draining
+    yield ("silent",), workers.silent
+
+
+def _ready(status: FleetStatus, _: Counts) -> Iterator[Sample]:
+    verdict = status.condition(READY).status
+    return _one(None if verdict is Verdict.UNKNOWN else verdict is Verdict.TRUE)
+
+
+def _holds(condition: str) -> Callable[[FleetStatus, Counts], Iterator[Sample]]:
+    return lambda status, _: _one(status.condition(condition).status is Verdict.TRUE)
+
+
+def _broker_up(status: FleetStatus, _: Counts) -> Iterator[Sample]:
+    return _one(status.condition(DEMAND_KNOWN).reason != Reason.BROKER_UNKNOWN)
+
+
+def _scale_actions(_: FleetStatus, counts: Counts) -> Iterator[Sample]:
+    yield ("up",), counts.raised
+    yield ("down",), counts.lowered
+
+
+def _gauge(
+    name: str, help_: str, read: Callable[[FleetStatus, Counts], Iterable[Sample]], *labels: str
+) -> FleetMetric:
+    return FleetMetric(
+        name=f"sluiceway_{name}",
+        kind=Kind.GAUGE,
+        help=help_,
+        labels=(*FLEET_LABELS, *labels),
+        read=read,
+    )
+
+
+def _counter(
+    name: str, help_: str, read: Callable[[FleetStatus, Counts], Iterable[Sample]], *labels: str
+) -> FleetMetric:
+    return FleetMetric(
+        name=f"sluiceway_{name}",
+        kind=Kind.COUNTER,
+        help=help_,
+        labels=(*FLEET_LABELS, *labels),
+        read=read,
+    )
+
+
+FLEET_METRICS: tuple[FleetMetric, ...] = (
+    _gauge(
+        "queue_length",
+        "Waiting messages of a Celery queue, summed over its priorities.",
+        _lengths,
+        "queue",
+    ),
+    _gauge(
+        "queue_oldest_task_age_seconds",
+        "How long the oldest waiting task of a queue has waited; 0 while none waits. "
+        "A lower bound where tasks carry no stamp.",
+        _ages,
+        "queue",
+    ),
+    _gauge(
+        "taskqueue_tasks_in_flight",
+        "Messages that workers have taken: reserved and running.",
+        lambda status, _: _one(status.in_flight),
+    ),
+    _gauge(
+        "taskqueue_tasks_scheduled",
+        "Messages with an ETA in the future that workers hold.",
+        _scheduled,
+    ),
+    _gauge(
+        "taskqueue_arrival_rate",
+        "Tasks that arrive per second, averaged.",
+        lambda status, _: _one(status.arrival_rate_per_s),
+    ),
+    _gauge(
+        "taskqueue_mean_run_time_seconds",
+        "How long a task runs on average, over the last several hundred.",
+        lambda status, _: _one(status.mean_run_time_s),
+    ),
+    _gauge(
+        "taskqueue_recommended_replicas",
+        "The number of workers that demand asks for, before stabilization and limits.",
+        lambda status, _: _one(status.workers.recommended),
+    ),
+    _gauge(
+        "taskqueue_desired_replicas",
+        "The number of workers that the fleet should have.",
+        lambda status, _: _one(status.workers.desired),
+    ),
+    _gauge(
+        "taskqueue_asked_replicas",
+        "The number of workers asked for now; above the desired one while workers drain.",
+        lambda status, _: _one(status.workers.asked),
+    ),
+    _gauge(
+        "taskqueue_workers",
+        "Workers by state: ready (consuming), starting, draining, silent (not heard any more).",
+        _workers,
+        "state",
+    ),
+    _gauge(
+        "taskqueue_reason",
+        "1 for the reason of the last decision; of each TaskQueue one series at a time.",
+        lambda status, _: (((status.reason.value,), 1.0),),
+        "reason",
+    ),
+    _gauge(
+        "taskqueue_ready",
+        "Whether the fleet has the workers it should have. 0: a person must act; absent: "
+        "workers are starting, or it cannot be told.",
+        _ready,
+    ),
+    _gauge(
+        "taskqueue_demand_known",
+        "Whether the numbers that decisions rest on were read.",
+        _holds(DEMAND_KNOWN),
+    ),
+    _gauge(
+        "taskqueue_broker_up",
+        "Whether the broker of the TaskQueue could be read.",
+        _broker_up,
+    ),
+    _gauge(
+        "taskqueue_waking_armed",
+        "Whether the broker says at once that a queue changed; 0 while it is polled.",
+        _holds(WAKING),
+    ),
+    _gauge(
+        "taskqueue_last_tick_timestamp_seconds",
+        "When the queues and workers of the TaskQueue were looked at last, Unix time.",
+        lambda status, _: _one(status.at),
+    ),
+    _counter(
+        "taskqueue_scale_actions_total",
+        "Changes of the number of workers asked for, by direction: up or down.",
+        _scale_actions,
+        "direction",
+    ),
+    _counter(
+        "taskqueue_drains_total",
+        "Workers that were asked to drain.",
+        lambda _, counts: _one(counts.drains),
+    ),
+    _counter(
+        "taskqueue_tick_errors_total",
+        "Ticks of the TaskQueue that ended with an error; its workers stayed as they were.",
+        lambda _, counts: _one(counts.tick_errors),
+    ),
+)
+"""What is told of each TaskQueue, by the replica that leads."""
+
+
+BUILD = Metric(
+    name="sluiceway_build_info",
+    kind=Kind.GAUGE,
+    help="1, labelled with the version that runs.",
+    labels=("version",),
+)
+IS_LEADER = Metric(
+    name="sluiceway_is_leader",
+    kind=Kind.GAUGE,
+    help="1 on the one replica that acts, 0 on those that stand by.",
+)
+TICK_DURATION = Metric(
+    name="sluiceway_tick_duration_seconds",
+    kind=Kind.HISTOGRAM,
+    help="How long one look at a broker took, with deciding and acting for its TaskQueues.",
+)
+WATCH_SYNCED = Metric(
+    name="sluiceway_watch_synced",
+    kind=Kind.GAUGE,
+    help="Whether a first list of this resource was complete.",
+    labels=("resource",),
+)
+WATCH_STALE = Metric(
+    name="sluiceway_watch_stale_seconds",
+    kind=Kind.GAUGE,
+    help="Since when the view of this resource is not known to be true; 0 while it is. "
+    "Nothing that rests on a stale view is changed.",
+    labels=("resource",),
+)
+STATUS_WRITES = Metric(
+    name="sluiceway_status_writes_total",
+    kind=Kind.COUNTER,
+    help="Writes of a status to the API server, by result: written or failed.",
+    labels=("result",),
+)
+KUBERNETES_REQUESTS = Metric(
+    name="sluiceway_kubernetes_requests_total",
+    kind=Kind.COUNTER,
+    help="Requests to the API server by verb and HTTP code; code is none where no answer came.",
+    labels=("verb", "code"),
+)
+
+OPERATOR_METRICS: tuple[Metric, ...] = (
+    BUILD,
+    IS_LEADER,
+    TICK_DURATION,
+    WATCH_SYNCED,
+    WATCH_STALE,
+    STATUS_WRITES,
+    KUBERNETES_REQUESTS,
+)
+"""What is told of the operator itself, by every replica."""
+
+TICK_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
