@@ -47,6 +47,14 @@ class Fleet(Protocol):
     def trouble(self) -> str | None:
         """Why workers do not stay up, as a sentence."""
 
+    @property
+    def marked(self) -> frozenset[str]:
+        """The workers that are marked as those to go, and are still there."""
+
+    @property
+    def leaving(self) -> frozenset[str]:
+        """The workers that were let go, while nobody has been told to go in answer."""
+
     def workers(self) -> Sequence[RunningWorker]:
         """The workers that exist."""
 

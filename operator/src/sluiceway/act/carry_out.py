@@ -33,6 +33,14 @@ class Scalable(Protocol):
     def replicas(self) -> int:
         """How many workers are asked for."""
 
+    @property
+    def marked(self) -> frozenset[str]:
+        """The workers that are marked as those to go, and are still there."""
+
+    @property
+    def leaving(self) -> frozenset[str]:
+        """The workers that were let go, while nobody has been told to go in answer."""
+
     async def scale(self, replicas: int, remove: tuple[str, ...]) -> None:
         """Ask for this many; the named workers are the ones to go."""
 
@@ -62,12 +70,13 @@ async def carry_out(
     wanted = frozenset(decision.drain)
     # Who goes keeps its lease until it lapses: it must not take a last task
     # between a recall and its SIGTERM.
+    going = fleet.leaving.union(decision.remove)
     staying = {
         worker.incarnation: worker.state
         for worker in observation.workers
         if worker.incarnation is not None
         and worker.state is not WorkerState.STOPPING
-        and worker.name not in decision.remove
+        and worker.name not in going
     }
     recalled = {
         incarnation
@@ -79,6 +88,6 @@ async def carry_out(
         if wanted or recalled:
             await leases.set(hold=wanted, recall=recalled)
     finally:
-        if decision.replicas != fleet.replicas or decision.remove:
+        if decision.replicas != fleet.replicas or decision.remove or fleet.marked:
             await fleet.scale(decision.replicas, decision.remove)
     return wanted

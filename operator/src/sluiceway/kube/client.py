@@ -11,6 +11,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,6 +35,18 @@ APPLY_PATCH = "application/apply-patch+yaml"
 
 _FAILURES = (aiohttp.ClientError, OSError, TimeoutError, ConfigException)
 _USER_AGENT = "sluiceway"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Connection:
+    """Where the API server is and how to come in, for a client of another library."""
+
+    server: str
+    ca_path: str | None
+    verify: bool
+    token: str | None = field(repr=False)
+    certificate_path: str | None
+    private_key_path: str | None
 
 
 class KubeClient:
@@ -78,6 +91,25 @@ class KubeClient:
     def server(self) -> str:
         """Its address, for sentences."""
         return str(self._api.configuration.host)
+
+    async def connection(self) -> Connection:
+        """The configuration as it is at this moment, its credentials read again.
+
+        Raises:
+            ConfigException: it can no longer be read.
+        """
+        now = self._api.configuration
+        if self._kubeconfig is not None:
+            await _load(now, self._kubeconfig)
+        header = await now.get_api_key_with_prefix("BearerToken", alias="authorization")
+        return Connection(
+            server=self.server,
+            ca_path=now.ssl_ca_cert,
+            verify=now.verify_ssl,
+            token=header.removeprefix("Bearer ") if header else None,
+            certificate_path=now.cert_file,
+            private_key_path=now.key_file,
+        )
 
     async def close(self) -> None:
         """Hang up; requests and streams under way fail."""

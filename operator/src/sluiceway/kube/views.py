@@ -90,10 +90,22 @@ class DeploymentStatus(View, frozen=True):
     conditions: tuple[Condition, ...] = ()
 
 
+class DeploymentAnnotations(View, frozen=True):
+    """Of a Deployment's annotations, ours."""
+
+    applied: str | None = msgspec.field(default=None, name="sluiceway.dev/applied")
+
+
+class DeploymentMetadata(VersionedMetadata, frozen=True):
+    """With the mark of what we applied last."""
+
+    annotations: DeploymentAnnotations = DeploymentAnnotations()
+
+
 class Deployment(View, frozen=True):
     """A fleet, as Kubernetes keeps it."""
 
-    metadata: VersionedMetadata = VersionedMetadata()
+    metadata: DeploymentMetadata = DeploymentMetadata()
     spec: DeploymentSpec = DeploymentSpec()
     status: DeploymentStatus = DeploymentStatus()
 
@@ -208,6 +220,26 @@ class Pod(View, frozen=True):
         return self.metadata.deletion_timestamp is not None
 
 
+class ScaleTarget(View, frozen=True):
+    """What an autoscaler scales."""
+
+    kind: str = ""
+    name: str = ""
+
+
+class AutoscalerSpec(View, frozen=True):
+    """Whom it is meant for."""
+
+    scale_target_ref: ScaleTarget = ScaleTarget()
+
+
+class Autoscaler(View, frozen=True):
+    """A HorizontalPodAutoscaler, also the one that KEDA makes."""
+
+    metadata: Metadata = Metadata()
+    spec: AutoscalerSpec = AutoscalerSpec()
+
+
 class Watchable(Protocol):
     """An object of any kind."""
 
@@ -237,3 +269,6 @@ class Resource(Generic[V]):
 DEPLOYMENTS = Resource(view=Deployment, api="/apis/apps/v1", plural="deployments")
 REPLICA_SETS = Resource(view=ReplicaSet, api="/apis/apps/v1", plural="replicasets")
 PODS = Resource(view=Pod, api="/api/v1", plural="pods")
+AUTOSCALERS = Resource(
+    view=Autoscaler, api="/apis/autoscaling/v2", plural="horizontalpodautoscalers"
+)

@@ -82,5 +82,10 @@ def rolling_out(deployment: Deployment, replica_sets: Iterable[ReplicaSet]) -> b
     """
     if deployment.status.observed_generation < deployment.metadata.generation:
         return True
+    return several_generations(replica_sets)
+
+
+def several_generations(replica_sets: Iterable[ReplicaSet]) -> bool:
+    """Whether more than one of a Deployment's ReplicaSets has pods, or is to have some."""
     peopled = (one for one in replica_sets if max(one.spec.replicas, one.status.replicas) > 0)
     return sum(1 for _ in peopled) > 1

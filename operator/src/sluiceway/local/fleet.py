@@ -101,6 +101,9 @@ class ProcessFleet:
         """Always: all workers of a run are started from the same spec."""
         self.replicas = 0
         """How many workers are asked for."""
+        self.marked: frozenset[str] = frozenset()
+        self.leaving: frozenset[str] = frozenset()
+        """Both always empty: who is to go is told so at once."""
         self._trouble: str | None = None
         self._guard = guard
         self._logs = logs

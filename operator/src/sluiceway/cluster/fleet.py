@@ -1,0 +1,180 @@
+"""A fleet whose workers are the pods of a Deployment.
+
+What reconcile asks of it is answered from the watches; what reconcile tells it to do is
+written by ``act.deployments``. A lowering takes several ticks: the pods that may go are
+marked, the marks are seen in our own watch, the number falls, the pods are seen going.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from sluiceway.act.deployments import GOES_FIRST, Deployments
+from sluiceway.cluster.pods import FollowedPods
+from sluiceway.cluster.view import stale
+from sluiceway.kube.errors import CONFLICT, KubeError
+from sluiceway.kube.trouble import trouble
+from sluiceway.kube.views import Deployment, Pod, ReplicaSet
+from sluiceway.kube.watch import Watch
+from sluiceway.kube.workers import rolling_out, running_workers, several_generations
+from sluiceway.observe import RunningWorker, Watched
+
+log = logging.getLogger(__name__)
+
+
+class DeploymentFleet:
+    """The workers of one TaskQueue."""
+
+    def __init__(
+        self,
+        watched: Watched,
+        *,
+        deployment: str,
+        label: str,
+        hints: bool,
+        deployments: Watch[Deployment],
+        pods: FollowedPods,
+        write: Deployments,
+        went_otherwise: Callable[[int], None],
+    ) -> None:
+        """Bind it to its Deployment, which need not exist yet.
+
+        Args:
+            deployment: its ``namespace/name``.
+            label: the value of our label that its pods bear; empty where they bear none.
+            hints: whether its pods may be marked.
+            went_otherwise: told how many pods Kubernetes removed in place of those
+                that it was asked to.
+        """
+        self.watched = watched
+        self.deployment_key = deployment
+        self.pods = pods
+        self._label = label
+        self._hints = hints
+        self._deployments = deployments
+        self._write = write
+        self._went_otherwise = went_otherwise
+        self._let_go: frozenset[str] = frozenset()
+
+    def take_over(self, before: DeploymentFleet) -> None:
+        """Know what ``before``, the same fleet under its earlier spec, knew."""
+        self._let_go = before._let_go
+
+    @property
+    def deployment(self) -> Deployment | None:
+        """The Deployment as it is now; None where it does not exist."""
+        return self._deployments.objects.get(self.deployment_key)
+
+    @property
+    def replicas(self) -> int:
+        """How many workers are asked for."""
+        there = self.deployment
+        return there.spec.replicas if there is not None else 0
+
+    @property
+    def rolling_out(self) -> bool:
+        """Whether workers of more than one generation exist."""
+        there = self.deployment
+        return there is not None and rolling_out(there, self._of(there)[0])
+
+    @property
+    def problem(self) -> str | None:
+        """Why what is seen of it may not be acted on, as a sentence."""
+        return stale((self._deployments, *self.pods.watches))
+
+    @property
+    def trouble(self) -> str | None:
+        """Why workers do not stay up, as a sentence."""
+        there = self.deployment
+        if there is None:
+            return None
+        return self.problem or trouble(there, self._of(there)[1])
+
+    @property
+    def leaving(self) -> frozenset[str]:
+        """Who was let go, until Kubernetes has told somebody to go in answer."""
+        there = self.deployment
+        if self._let_go and (there is None or not self._is_lowering(there)):
+            here = {pod.metadata.name for pod in self._staying(there)} if there else set()
+            if stayed := self._let_go & here:
+                self._went_otherwise(len(stayed))
+                log.info(
+                    "%s: Kubernetes removed others than %s", self.watched.key, ", ".join(stayed)
+                )
+            self._let_go = frozenset()
+        return self._let_go
+
+    @property
+    def marked(self) -> frozenset[str]:
+        """The workers that bear a mark of ours and are not on their way out."""
+        there = self.deployment
+        if there is None or not self._hints:
+            return frozenset()
+        return frozenset(pod.metadata.name for pod in self._staying(there) if _is_marked(pod))
+
+    def workers(self) -> Sequence[RunningWorker]:
+        """The workers that exist."""
+        there = self.deployment
+        return running_workers(self._of(there)[1]) if there is not None else ()
+
+    async def scale(self, replicas: int, remove: tuple[str, ...]) -> None:
+        """Ask for this many; the named workers are the ones to go.
+
+        Nothing is done on a view that is not true, and no number is lowered while an
+        earlier lowering is under way: one drained worker would lower it twice.
+
+        Raises:
+            KubeError: it could not be done; the next tick decides anew.
+            NotLeadingError: another replica leads.
+        """
+        there = self.deployment
+        if there is None or self.problem is not None:
+            return
+        if not self._is_lowering(there):
+            await self._mark(there, frozenset(remove))
+            if replicas < there.spec.replicas:
+                # Only as many as Kubernetes knows whom to take for.
+                unmarked = set(remove) - self.marked if self._hints else set()
+                here = {pod.metadata.name for pod in self._staying(there)}
+                replicas = min(replicas + len(unmarked & here), there.spec.replicas)
+        elif replicas < there.spec.replicas:
+            return
+        if replicas == there.spec.replicas:
+            return
+        try:
+            await self._write.scale(there, replicas)
+        except KubeError as exc:
+            if exc.status != CONFLICT:
+                raise
+            log.info("%s: was scaled by somebody else: deciding anew", self.watched.key)
+            return
+        if replicas < there.spec.replicas:
+            self._let_go = frozenset(remove)
+
+    async def _mark(self, there: Deployment, going: frozenset[str]) -> None:
+        """Let exactly those that are to go bear our mark."""
+        if not self._hints:
+            return
+        for pod in self._staying(there):
+            name = pod.metadata.name
+            if (name in going) is not _is_marked(pod):
+                await self._write.mark(pod.metadata.namespace, name, goes_first=name in going)
+
+    def _is_lowering(self, there: Deployment) -> bool:
+        """Whether more pods exist than are asked for: somebody will be told to go.
+
+        A rollout has more, too, and does not lower.
+        """
+        sets, _ = self._of(there)
+        return len(self._staying(there)) > there.spec.replicas and not several_generations(sets)
+
+    def _staying(self, there: Deployment) -> list[Pod]:
+        return [pod for pod in self._of(there)[1] if not (pod.finished or pod.stopping)]
+
+    def _of(self, there: Deployment) -> tuple[tuple[ReplicaSet, ...], tuple[Pod, ...]]:
+        return self.pods.of(there, self._label)
+
+
+def _is_marked(pod: Pod) -> bool:
+    return pod.metadata.annotations.deletion_cost == GOES_FIRST

@@ -1,0 +1,111 @@
+"""The ReplicaSets and pods of fleets, by the fleet that they belong to.
+
+Our own pods bear a label, and one watch sees those of all fleets. The pods of a
+Deployment that a team brought along bear whatever labels they bear: each such
+Deployment is followed by its own selector.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from sluiceway.kube.client import KubeClient
+from sluiceway.kube.views import PODS, REPLICA_SETS, Deployment, Pod, ReplicaSet, Watchable
+from sluiceway.kube.watch import Watch
+from sluiceway.kube.workers import pods_of, replica_sets_of
+from sluiceway.workload.deployment import LABEL_TASKQUEUE
+
+V = TypeVar("V", bound=Watchable)
+
+
+class FollowedPods:
+    """Pods and ReplicaSets that a selector selects, in buckets for a quick look."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        *,
+        namespaces: Sequence[str],
+        selector: str,
+        changed: Callable[[str, str], None],
+    ) -> None:
+        """Nothing is seen before ``run``.
+
+        Args:
+            namespaces: empty for all.
+            selector: a label selector.
+            changed: told the namespace, and the value of our label (empty without),
+                whenever something changed.
+        """
+        self._changed = changed
+        self._pods: defaultdict[tuple[str, str], dict[str, Pod]] = defaultdict(dict)
+        self._sets: defaultdict[tuple[str, str], dict[str, ReplicaSet]] = defaultdict(dict)
+        self.watches: tuple[Watch[Pod], Watch[ReplicaSet]] = (
+            Watch(client, PODS, changed=self._pod, namespaces=namespaces, selector=selector),
+            Watch(
+                client,
+                REPLICA_SETS,
+                changed=self._replica_set,
+                namespaces=namespaces,
+                selector=selector,
+            ),
+        )
+
+    async def run(self) -> None:
+        """Follow them until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for watch in self.watches:
+                tasks.create_task(watch.run())
+
+    def of(
+        self, deployment: Deployment, label: str
+    ) -> tuple[tuple[ReplicaSet, ...], tuple[Pod, ...]]:
+        """A Deployment's ReplicaSets and pods.
+
+        Args:
+            label: the value of our label that they bear; empty where they bear none.
+        """
+        bucket = (deployment.metadata.namespace, label)
+        sets = self._sets.get(bucket, {}).values()
+        pods = self._pods.get(bucket, {}).values()
+        return replica_sets_of(deployment, sets), pods_of(deployment, sets, pods)
+
+    def _pod(self, before: Pod | None, now: Pod | None) -> None:
+        self._sort_in(self._pods, before, now)
+
+    def _replica_set(self, before: ReplicaSet | None, now: ReplicaSet | None) -> None:
+        self._sort_in(self._sets, before, now)
+
+    def _sort_in(
+        self,
+        buckets: dict[tuple[str, str], dict[str, V]],
+        before: V | None,
+        now: V | None,
+    ) -> None:
+        touched = set()
+        if before is not None:
+            bucket = _bucket(before)
+            touched.add(bucket)
+            buckets[bucket].pop(before.metadata.name, None)
+            if not buckets[bucket]:
+                del buckets[bucket]
+        if now is not None:
+            bucket = _bucket(now)
+            touched.add(bucket)
+            buckets[bucket][now.metadata.name] = now
+        for namespace, label in touched:
+            self._changed(namespace, label)
+
+
+def _bucket(obj: Watchable) -> tuple[str, str]:
+    meta = obj.metadata
+    return meta.namespace, meta.labels.get(LABEL_TASKQUEUE, "")
+
+
+def selector_text(deployment: Deployment) -> str:
+    """The selector of a Deployment's pods, as a query writes it."""
+    pairs = deployment.spec.selector.match_labels.items()
+    return ",".join(f"{name}={value}" for name, value in sorted(pairs))

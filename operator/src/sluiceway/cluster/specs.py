@@ -1,0 +1,120 @@
+"""The TaskQueues and WorkerClasses of the cluster, judged, as the API server told them last.
+
+Level-based: whoever is told of a change reads what holds now. An object that cannot be
+used is kept with its problems, so that its status can say them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sluiceway.api.problem import Problem
+from sluiceway.api.taskqueue import TaskQueue
+from sluiceway.api.validate import judge
+from sluiceway.api.workerclass import WorkerClass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spec:
+    """One TaskQueue."""
+
+    key: str
+    """``namespace/name``."""
+    uid: str
+    generation: int
+    created: str
+    """When it was made, as RFC 3339 in UTC: sorts by time."""
+    taskqueue: TaskQueue | None
+    """None where it has problems."""
+    problems: tuple[Problem, ...] = ()
+    status: Mapping[str, Any]
+    """What stands in its status: what an earlier leader wrote."""
+
+    @property
+    def namespace(self) -> str:
+        """Where it lives."""
+        return self.key.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """What it is called there."""
+        return self.key.partition("/")[2]
+
+
+class Specs:
+    """All of them, by name. Written by the handlers alone."""
+
+    def __init__(self) -> None:
+        self.taskqueues: dict[str, Spec] = {}
+        """By ``namespace/name``."""
+        self.classes: dict[str, WorkerClass] = {}
+        self.complete = False
+        """Whether all that exist have been told once; nobody acts before."""
+        self._listeners: list[Callable[[Collection[str]], None]] = []
+
+    def listen(self, changed: Callable[[Collection[str]], None]) -> Callable[[], None]:
+        """Be told the keys of TaskQueues that changed, or that a class may concern.
+
+        Returns:
+            What ends it.
+        """
+        self._listeners.append(changed)
+        return lambda: self._listeners.remove(changed)
+
+    def put_taskqueue(self, body: Mapping[str, Any]) -> None:
+        """It exists, and looks like this."""
+        meta = body["metadata"]
+        key = f"{meta['namespace']}/{meta['name']}"
+        status = body.get("status") or {}
+        before = self.taskqueues.get(key)
+        generation = int(meta.get("generation", 0))
+        if before is not None and (before.uid, before.generation) == (meta["uid"], generation):
+            # A status of ours came back, or a label changed: the spec is the same.
+            self.taskqueues[key] = replace(before, status=status)
+            return
+        verdict = judge(body, in_cluster=True)
+        self.taskqueues[key] = Spec(
+            key=key,
+            uid=meta["uid"],
+            generation=generation,
+            created=meta.get("creationTimestamp", ""),
+            taskqueue=verdict.object if isinstance(verdict.object, TaskQueue) else None,
+            problems=verdict.problems,
+            status=status,
+        )
+        self._tell({key})
+
+    def remove_taskqueue(self, key: str, uid: str) -> None:
+        """That one exists no more; one of the same name that was made since stays."""
+        there = self.taskqueues.get(key)
+        if there is not None and there.uid == uid:
+            del self.taskqueues[key]
+            self._tell({key})
+
+    def put_class(self, body: Mapping[str, Any]) -> None:
+        """It exists, and looks like this. One that cannot be used is as if it were not there."""
+        name = body["metadata"]["name"]
+        verdict = judge(body, in_cluster=True)
+        before = self.classes.pop(name, None)
+        if isinstance(verdict.object, WorkerClass):
+            self.classes[name] = verdict.object
+        if before is None or before != self.classes.get(name):
+            self._tell(self.taskqueues.keys())
+
+    def remove_class(self, name: str) -> None:
+        """It exists no more."""
+        if self.classes.pop(name, None) is not None:
+            self._tell(self.taskqueues.keys())
+
+    def now_complete(self) -> None:
+        """All that exist have been told."""
+        if not self.complete:
+            self.complete = True
+            self._tell(self.taskqueues.keys())
+
+    def _tell(self, keys: Collection[str]) -> None:
+        if self.complete:
+            for listener in list(self._listeners):
+                listener(frozenset(keys))

@@ -1,0 +1,416 @@
+"""What a leader does from the moment it leads until it stops or loses.
+
+    change ──▶ touch(key) ──▶ settle ──▶ fleet ──▶ the loop of its broker
+
+Everything here belongs to one term: a new leader starts with what is, and with no
+history. What is watched outlives terms; what is written asks for leave first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sluiceway.act.deployments import Deployments, NotLeadingError
+from sluiceway.act.leases import BrokerLeases
+from sluiceway.broker.address import BrokerAddress
+from sluiceway.broker.connection import Brokers
+from sluiceway.cluster.fleet import DeploymentFleet
+from sluiceway.cluster.pods import FollowedPods, selector_text
+from sluiceway.cluster.settle import Settled, Settler
+from sluiceway.cluster.specs import Spec, Specs
+from sluiceway.cluster.view import ClusterView
+from sluiceway.kube.client import KubeClient
+from sluiceway.kube.errors import KubeError
+from sluiceway.kube.secrets import KeyReader
+from sluiceway.kube.views import Deployment
+from sluiceway.observe import BrokerReader, Watched
+from sluiceway.observe.waking import Waking
+from sluiceway.reconcile import BrokerLoop, Pace, Reporter
+from sluiceway.report.conditions import Verdict
+from sluiceway.report.resource import SetupProblem
+from sluiceway.report.status import DEMAND_KNOWN, FleetStatus
+
+log = logging.getLogger(__name__)
+
+SETTLERS = 8
+"""TaskQueues that are settled at the same time."""
+REREAD_S = 60.0
+"""How often an address is read again that lies in a Secret or a ConfigMap."""
+DISTRUST_S = 5.0
+"""A broker that cannot be read may have a new address; it is asked for that often."""
+_RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+
+class Reports(Reporter, Protocol):
+    """Told what became of each TaskQueue, and of each tick of its fleet."""
+
+    def settled(self, spec: Spec, settled: Settled) -> None:
+        """It was looked at."""
+
+    def went_otherwise(self, key: str, count: int) -> None:
+        """Kubernetes removed so many pods of this fleet in place of those asked for."""
+
+    def forget(self, key: str) -> None:
+        """It exists no more."""
+
+
+@dataclass(kw_only=True, slots=True)
+class _Held:
+    """A fleet under way."""
+
+    uid: str
+    settled: Settled
+    fleet: DeploymentFleet
+    following: asyncio.Task[None] | None
+    """Where the pods have a watch of their own."""
+    selector: str
+
+
+@dataclass(kw_only=True, slots=True)
+class _Line:
+    """One broker's loop."""
+
+    loop: BrokerLoop
+    waking: Waking
+    task: asyncio.Task[None]
+    fleets: set[str] = field(default_factory=set)
+
+
+class Term:
+    """One replica's time as the leader."""
+
+    def __init__(
+        self,
+        *,
+        client: KubeClient,
+        specs: Specs,
+        view: ClusterView,
+        write: Deployments,
+        reports: Reports,
+        agent_image: str,
+        asker: str,
+        pace: Pace,
+    ) -> None:
+        """Do nothing yet.
+
+        Args:
+            asker: who asks for drains, for whoever looks at the leases.
+        """
+        self._client = client
+        self._specs = specs
+        self._view = view
+        self._write = write
+        self._reports = reports
+        self._asker = asker
+        self._pace = pace
+        self._keys = KeyReader(client)
+        self._settler = Settler(
+            client=client,
+            specs=specs,
+            view=view,
+            keys=self._keys,
+            write=write,
+            agent_image=agent_image,
+        )
+        self._brokers = Brokers()
+        self._held: dict[str, _Held] = {}
+        self._lines: dict[BrokerAddress | None, _Line] = {}
+        self._by_deployment: defaultdict[str, set[str]] = defaultdict(set)
+        """Deployment → the TaskQueues that are settled anew when it changes."""
+        self._uses: dict[str, frozenset[str]] = {}
+        self._touched: dict[str, None] = {}
+        self._busy: set[str] = set()
+        self._failures: dict[str, int] = {}
+        self._distrusted_at: dict[str, float] = {}
+        self._something = asyncio.Condition()
+        self._tasks: asyncio.TaskGroup
+
+    async def run(self) -> None:
+        """Lead until cancelled.
+
+        Raises:
+            Exception: a defect. Whoever runs this process starts it again.
+        """
+        await self._view.until_fresh()
+        stop_listening = self._specs.listen(self.touch)
+        self._view.on_deployment = self._deployment_changed
+        self._view.on_autoscaler = self._autoscalers_changed
+        self._view.on_pods = self._pods_changed
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                for _ in range(SETTLERS):
+                    self._tasks.create_task(self._settle_on())
+                self._tasks.create_task(self._reread())
+                if self._specs.complete:
+                    self.touch(self._specs.taskqueues.keys())
+        finally:
+            stop_listening()
+            self._view.on_deployment = self._view.on_autoscaler = self._view.on_pods = _nobody
+            for line in self._lines.values():
+                await line.waking.close()
+            await self._brokers.close()
+
+    def touch(self, keys: Collection[str]) -> None:
+        """Something about these TaskQueues changed: settle them anew."""
+        if keys:
+            self._touched.update(dict.fromkeys(keys))
+            self._tasks.create_task(self._wake())
+
+    def looked_at(self, status: FleetStatus) -> None:
+        """A fleet was ticked: where its broker cannot be read, its address may have changed."""
+        held = self._held.get(status.fleet)
+        if held is None or held.settled.source is None:
+            return
+        if status.condition(DEMAND_KNOWN).status is Verdict.TRUE:
+            return
+        now = time.monotonic()
+        if now - self._distrusted_at.get(status.fleet, float("-inf")) >= DISTRUST_S:
+            self._distrusted_at[status.fleet] = now
+            self._keys.distrust(held.settled.source)
+            self.touch({status.fleet})
+
+    async def _wake(self) -> None:
+        async with self._something:
+            self._something.notify_all()
+
+    async def _settle_on(self) -> None:
+        while True:
+            async with self._something:
+                while (key := self._next()) is None:
+                    await self._something.wait()
+                self._busy.add(key)
+            try:
+                await self._settle(key)
+                self._failures.pop(key, None)
+            except NotLeadingError:
+                return  # the term is about to be ended
+            except Exception as exc:
+                self._try_again(key, exc)
+            finally:
+                self._busy.discard(key)
+                await self._wake()
+
+    def _next(self) -> str | None:
+        for key in self._touched:
+            if key not in self._busy:
+                del self._touched[key]
+                return key
+        return None
+
+    def _try_again(self, key: str, exc: Exception) -> None:
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        wait_s = _RETRY_S[min(failures, len(_RETRY_S) - 1)]
+        if isinstance(exc, KubeError):
+            log.warning("%s: %s; trying again in %.1f s", key, exc, wait_s)
+            spec = self._specs.taskqueues.get(key)
+            if spec is not None and failures >= 2 and key not in self._held:
+                problem = SetupProblem(
+                    reason="ApiServerUnavailable", sentence=str(exc), person_must_act=False
+                )
+                self._reports.settled(spec, Settled(problem=problem))
+        else:
+            log.error("%s: cannot be settled", key, exc_info=exc)
+        asyncio.get_running_loop().call_later(wait_s, self._touch_if_leading, key)
+
+    def _touch_if_leading(self, key: str) -> None:
+        try:
+            self.touch({key})
+        except RuntimeError:
+            """The term has ended meanwhile."""
+
+    async def _settle(self, key: str) -> None:
+        spec = self._specs.taskqueues.get(key)
+        held = self._held.get(key)
+        if held is not None and (spec is None or spec.uid != held.uid):
+            await self._let_be(key)
+        if spec is None:
+            self._use(key, frozenset())
+            self.touch(self._settler.forget(key))
+            self._reports.forget(key)
+            return
+        settled = await self._settler.settle(spec)
+        self._use(key, _uses(spec, settled))
+        self._reports.settled(spec, settled)
+        if settled.watched is None:
+            await self._let_be(key)
+        else:
+            await self._take_up(key, spec, settled, settled.watched)
+        self.touch(settled.concerned)
+
+    async def _take_up(self, key: str, spec: Spec, settled: Settled, watched: Watched) -> None:
+        """Let the fleet be ticked as it is written now."""
+        before = self._held.get(key)
+        if before is not None and before.settled == settled:
+            return
+        pods, following, label, selector = self._view.pods, None, spec.name, ""
+        worker = watched.taskqueue.spec.worker
+        hints = worker.agent != "none"
+        if worker.deployment_ref is not None:
+            hints, label = worker.deployment_ref.pod_hints, ""
+            there = self._view.deployments.objects.get(settled.deployment)
+            selector = selector_text(there) if there is not None else ""
+            if before is not None and before.following is not None and before.selector == selector:
+                pods, following = before.fleet.pods, before.following
+            else:
+                pods = FollowedPods(
+                    self._client,
+                    namespaces=[spec.namespace],
+                    selector=selector,
+                    changed=lambda _namespace, _label: self._tick(key),
+                )
+                following = self._tasks.create_task(pods.run())
+        fleet = DeploymentFleet(
+            watched,
+            deployment=settled.deployment,
+            label=label,
+            hints=hints,
+            deployments=self._view.deployments,
+            pods=pods,
+            write=self._write,
+            went_otherwise=lambda count: self._reports.went_otherwise(key, count),
+        )
+        if before is not None:
+            fleet.take_over(before.fleet)
+            if before.following is not None and before.following is not following:
+                before.following.cancel()
+            if before.fleet.watched.address != watched.address:
+                await self._leave_line(key)
+        self._held[key] = _Held(
+            uid=spec.uid, settled=settled, fleet=fleet, following=following, selector=selector
+        )
+        line = self._line(watched.address)
+        line.fleets.add(key)
+        line.loop.put(fleet)
+
+    async def _let_be(self, key: str) -> None:
+        """Tick the fleet no more; its workers stay as they are."""
+        held = self._held.get(key)
+        if held is None:
+            return
+        await self._leave_line(key)
+        del self._held[key]
+        if held.following is not None:
+            held.following.cancel()
+
+    def _line(self, address: BrokerAddress | None) -> _Line:
+        if address not in self._lines:
+            waking = Waking()
+            loop = BrokerLoop(
+                reader=BrokerReader(self._brokers),
+                leases=self._leases,
+                wakes=waking,
+                report=self._reports,
+                clock=time.time,
+                pace=self._pace,
+            )
+            self._lines[address] = _Line(
+                loop=loop, waking=waking, task=self._tasks.create_task(loop.run())
+            )
+        return self._lines[address]
+
+    async def _leave_line(self, key: str) -> None:
+        address = self._held[key].fleet.watched.address
+        line = self._lines[address]
+        line.loop.drop(key)
+        line.fleets.discard(key)
+        if not line.fleets:
+            del self._lines[address]
+            line.task.cancel()
+            await line.waking.close()
+            await self._brokers.keep({one for one in self._lines if one is not None})
+
+    def _leases(self, watched: Watched) -> BrokerLeases | NoLeases:
+        if watched.address is None:
+            return NoLeases()
+        return BrokerLeases(
+            broker=self._brokers.get(watched.address), prefix=watched.prefix, asker=self._asker
+        )
+
+    def _tick(self, key: str) -> None:
+        if (held := self._held.get(key)) is not None:
+            self._lines[held.fleet.watched.address].loop.touch(key)
+
+    def _use(self, key: str, deployments: frozenset[str]) -> None:
+        for one in self._uses.pop(key, frozenset()) - deployments:
+            self._by_deployment[one].discard(key)
+            if not self._by_deployment[one]:
+                del self._by_deployment[one]
+        for one in deployments:
+            self._by_deployment[one].add(key)
+        if deployments:
+            self._uses[key] = deployments
+
+    def _deployment_changed(self, before: Deployment | None, now: Deployment | None) -> None:
+        one = now or before
+        assert one is not None
+        concerned = self._by_deployment.get(one.metadata.key, ())
+        if not concerned:
+            return
+        for key in concerned:
+            self._tick(key)
+        if before is None or now is None:
+            self.touch(concerned)
+        elif _was_changed(before, now):
+            self._settler.drifted.add(one.metadata.key)
+            self.touch(concerned)
+
+    def _autoscalers_changed(self, namespace: str) -> None:
+        self.touch(
+            {
+                key
+                for key, spec in self._specs.taskqueues.items()
+                if spec.namespace == namespace
+                and spec.taskqueue is not None
+                and spec.taskqueue.spec.worker.deployment_ref is not None
+            }
+        )
+
+    def _pods_changed(self, key: str) -> None:
+        self._tick(key)
+
+    async def _reread(self) -> None:
+        """Addresses in Secrets change without a word to us."""
+        while True:
+            await asyncio.sleep(REREAD_S)
+            self.touch({key for key, held in self._held.items() if held.settled.source is not None})
+
+
+class NoLeases:
+    """Of a fleet whose broker is not known: there is nobody to tell."""
+
+    async def set(self, *, hold: Collection[str], recall: Collection[str]) -> None:
+        """Nobody can be asked; leases that were set before lapse by themselves."""
+
+    async def forget(self, incarnations: Collection[str]) -> None:
+        """Nothing is known to be forgotten."""
+
+
+def _uses(spec: Spec, settled: Settled) -> frozenset[str]:
+    """The Deployments that it is made with: its own, and the one it takes after."""
+    used = {settled.deployment} if settled.deployment else set()
+    worker = spec.taskqueue.spec.worker if spec.taskqueue is not None else None
+    if worker is not None and worker.like is not None:
+        used.add(f"{spec.namespace}/{worker.like.name}")
+    if worker is not None and worker.deployment_ref is not None:
+        used.add(f"{spec.namespace}/{worker.deployment_ref.name}")
+    return frozenset(used)
+
+
+def _was_changed(before: Deployment, now: Deployment) -> bool:
+    """Whether more than its number changed, and not by an apply of ours."""
+    return (
+        before.metadata.generation != now.metadata.generation
+        and before.spec.replicas == now.spec.replicas
+        and before.metadata.annotations == now.metadata.annotations
+    )
+
+
+def _nobody(*_: object) -> None:
+    """Another replica leads, or none."""

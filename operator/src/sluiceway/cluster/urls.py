@@ -1,0 +1,141 @@
+"""Where a TaskQueue's broker is: in the spec, a Secret, a ConfigMap, or the pods' variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sluiceway.api.taskqueue import TaskQueue
+from sluiceway.broker.address import BrokerAddress, parse_address
+from sluiceway.kube.secrets import Holder, KeyReader, KeyRef
+from sluiceway.report.resource import SetupProblem
+
+_NO_BROKER = SetupProblem(
+    reason="BrokerNotGiven",
+    sentence=(
+        "spec.broker names no broker: write url: redis://…, or urlFrom with the Secret that "
+        "holds the address"
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Url:
+    """The address, or why there is none; and where it was read."""
+
+    value: str | None = field(default=None, repr=False)
+    problem: SetupProblem | None = None
+    source: KeyRef | None = None
+    """The key to read again when the address stops working; None for a written one."""
+
+
+def address_in(namespace: str, url: str) -> BrokerAddress:
+    """The broker that pods of ``namespace`` reach under this URL.
+
+    They find a Service of their own namespace by its name alone; the operator, which
+    lives elsewhere, needs the namespace with it.
+
+    Raises:
+        AddressError: it cannot be used.
+    """
+    address = parse_address(url)
+    hosts = tuple((_seen_from_outside(host, namespace), port) for host, port in address.hosts)
+    return replace(address, hosts=hosts)
+
+
+def _seen_from_outside(host: str, namespace: str) -> str:
+    is_short = "." not in host and ":" not in host and host != "localhost"
+    return f"{host}.{namespace}.svc" if is_short else host
+
+
+async def url_of(taskqueue: TaskQueue, pod: Mapping[str, Any], keys: KeyReader) -> Url:
+    """The broker's address.
+
+    Args:
+        pod: the spec of the fleet's pods, for ``urlFrom.env``.
+        keys: reads Secrets and ConfigMaps by name.
+    """
+    broker, namespace = taskqueue.spec.broker, taskqueue.metadata.namespace
+    if broker.url is not None:
+        return Url(value=broker.url)
+    source = broker.url_from
+    if source is None:
+        return Url(problem=_NO_BROKER)
+    for holder, ref in (
+        (Holder.SECRET, source.secret_key_ref),
+        (Holder.CONFIG_MAP, source.config_map_key_ref),
+    ):
+        if ref is not None:
+            return await _read(
+                keys,
+                KeyRef(holder=holder, namespace=namespace, name=ref.name, key=ref.key),
+                "spec.broker.urlFrom",
+            )
+    assert source.env is not None, "the API server has checked that one is given"
+    return await _from_env(source.env, namespace, _container(pod), keys)
+
+
+async def _from_env(
+    name: str, namespace: str, container: Mapping[str, Any], keys: KeyReader
+) -> Url:
+    where = f"spec.broker.urlFrom.env: {name}"
+    for one in reversed(container.get("env") or ()):
+        if one.get("name") != name:
+            continue
+        if "valueFrom" not in one:
+            return _literal(one.get("value") or "", where)
+        for holder, member in (
+            (Holder.SECRET, "secretKeyRef"),
+            (Holder.CONFIG_MAP, "configMapKeyRef"),
+        ):
+            if (ref := one["valueFrom"].get(member)) is not None:
+                return await _read(
+                    keys,
+                    KeyRef(holder=holder, namespace=namespace, name=ref["name"], key=ref["key"]),
+                    where,
+                )
+        return _unreadable(f"{where} comes from what only the pod itself knows")
+    for one in reversed(container.get("envFrom") or ()):
+        for holder, member in ((Holder.SECRET, "secretRef"), (Holder.CONFIG_MAP, "configMapRef")):
+            ref = one.get(member)
+            key = name.removeprefix(one.get("prefix") or "")
+            if ref is None or not name.startswith(one.get("prefix") or ""):
+                continue
+            url = await _read(
+                keys, KeyRef(holder=holder, namespace=namespace, name=ref["name"], key=key), where
+            )
+            if url.value is not None:
+                return url
+    return _unreadable(
+        f"{where} is not among the variables of the worker's container: set it in "
+        "worker.template, or write broker.url or broker.urlFrom.secretKeyRef"
+    )
+
+
+def _literal(value: str, where: str) -> Url:
+    if "$(" in value:
+        return _unreadable(
+            f"{where} is put together from other variables, which only the pod does: write "
+            "broker.url or broker.urlFrom.secretKeyRef"
+        )
+    return Url(value=value) if value else _unreadable(f"{where} is empty: give it a value")
+
+
+async def _read(keys: KeyReader, ref: KeyRef, where: str) -> Url:
+    found = await keys.read(ref)
+    if found.value is None:
+        problem = SetupProblem(reason="BrokerUrlUnknown", sentence=f"{where}: {found.problem}")
+        return Url(problem=problem, source=ref)
+    return Url(value=found.value.strip(), source=ref)
+
+
+def _unreadable(sentence: str) -> Url:
+    return Url(problem=SetupProblem(reason="BrokerUrlUnknown", sentence=sentence))
+
+
+def _container(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The worker's container: by its name, or the first one of somebody else's pod."""
+    containers: Iterable[Mapping[str, Any]] = pod.get("containers") or ()
+    named = [one for one in containers if one.get("name") == "worker"]
+    return next(iter([*named, *containers]), {})
