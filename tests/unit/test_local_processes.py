@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -88,6 +89,70 @@ async def test_a_signal_to_a_child_that_has_gone_is_no_error(guard: Guard, tmp_p
     child.send_group(signal.SIGKILL)
 
     assert child.exited.result() == 0
+
+
+async def test_the_end_of_a_child_is_told_also_when_a_signal_comes_at_that_very_moment(
+    guard: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine the thread that waits for it is late."""
+    its_turn, waitid = threading.Event(), os.waitid
+    monkeypatch.setattr(os, "waitid", lambda *args: (its_turn.wait(), waitid(*args)))
+    child = start(guard, "{ready}; raise SystemExit(7)", tmp_path)
+    until(lambda: not alive(child.pid), what="the child did not end")
+
+    child.send(signal.SIGTERM)
+
+    its_turn.set()
+    assert await child.exited == 7
+
+
+async def test_the_end_of_a_child_is_told_also_where_ended_children_are_not_kept(
+    guard: Guard, tmp_path: Path
+) -> None:
+    """Who started us may have ignored SIGCHLD, and that is inherited."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        child = start(guard, "{ready}", tmp_path)
+
+        assert await child.exited == 0
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+async def test_a_child_runs_and_its_end_is_told_also_where_there_is_no_waitid(
+    guard: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS before Python 3.13."""
+    monkeypatch.delattr(os, "waitid")
+    child = start(guard, POLITE, tmp_path)
+
+    child.send(signal.SIGTERM)
+
+    assert await child.exited == 0
+
+
+async def test_the_end_of_a_child_that_the_guard_has_ended_is_told(tmp_path: Path) -> None:
+    guard = Guard()
+    child = start(guard, POLITE, tmp_path)
+
+    await asyncio.to_thread(guard.close)
+
+    assert await child.exited == 0
+
+
+async def test_a_number_that_may_be_anothers_by_now_is_never_signalled(
+    guard: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = start(guard, "{ready}", tmp_path)
+    await child.exited
+    signalled: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, _: signalled.append(pid))
+    monkeypatch.setattr(os, "killpg", lambda pid, _: signalled.append(pid))
+
+    child.send(signal.SIGTERM)
+    child.send_group(signal.SIGKILL)
+
+    assert signalled == []
 
 
 def run_and_kill(body: str) -> list[int]:

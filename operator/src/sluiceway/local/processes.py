@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -58,8 +58,9 @@ class Guard:
 
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None
-        # A guard that was ended by hand is no reason to stop serving tasks.
-        with suppress(OSError):
+        # A guard that was ended by hand is no reason to stop serving tasks, and one
+        # that was closed has itself ended the child that is told of here.
+        with suppress(OSError, ValueError):
             os.write(self._process.stdin.fileno(), f"{line}\n".encode())
 
 
@@ -83,6 +84,7 @@ class Child:
         """
         self._guard = guard
         self._loop = asyncio.get_running_loop()
+        self._turn = threading.Lock()
         self._process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
@@ -102,15 +104,26 @@ class Child:
         threading.Thread(target=self._wait, name=f"wait-{self.pid}", daemon=True).start()
 
     def _wait(self) -> None:
-        if hasattr(os, "waitid"):
-            # Leave it a zombie for a moment: its number, which is also its
-            # group's, cannot be taken by another process before the group is ended.
-            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-        self.send_group(signal.SIGKILL)  # as a container ends with its first process
-        code = self._process.wait()
+        code = self._wait_and_end_group()
         self._guard.gone(self.pid)
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._say, code)
+
+    def _wait_and_end_group(self) -> int:
+        """Its exit code; its group ends with it, as a container with its first process."""
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13
+            code = self._process.wait()
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+            return code
+        with suppress(ChildProcessError):  # where SIGCHLD is ignored, none is left to wait for
+            # It stays a zombie for a moment: its number, which is also its group's,
+            # cannot be taken by another process before the group is ended.
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        with self._turn:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+            return self._process.wait()
 
     def _say(self, code: int) -> None:
         if not self.exited.done():
@@ -118,11 +131,16 @@ class Child:
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the leader alone: Celery's children are its own to lead."""
-        if not self.exited.done():
-            with suppress(ProcessLookupError):
-                self._process.send_signal(number)
+        self._signal(os.kill, number)
 
     def send_group(self, number: signal.Signals) -> None:
         """Send a signal to the leader and everything it started."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
+        self._signal(os.killpg, number)
+
+    def _signal(self, send: Callable[[int, int], None], number: signal.Signals) -> None:
+        # Not by Popen.send_signal: that waits for a child which has just ended, and the
+        # thread whose business it is would find none and never tell of its end.
+        with self._turn:
+            if self._process.returncode is None:  # else its number may be another's by now
+                with suppress(ProcessLookupError, PermissionError):
+                    send(self.pid, number)
