@@ -126,3 +126,24 @@ async def test_kubeconfig_names_the_cluster_where_no_path_is_given(
     monkeypatch.setenv("KUBECONFIG", str(control_plane.credentials.kubeconfig()))
     async with await KubeClient.connect() as client:
         assert client.server == control_plane.url
+
+
+async def test_every_request_is_told_with_its_verb_and_its_answer_s_code(
+    control_plane: ControlPlane,
+) -> None:
+    told: list[tuple[str, int | None]] = []
+    async with await KubeClient.connect(control_plane.credentials.kubeconfig()) as client:
+        client.told = lambda verb, code: told.append((verb, code))
+        await client.request("GET", "/version")
+        with pytest.raises(KubeError):
+            await client.request("GET", "/api/v1/nodes/absent")
+        watched = {"watch": "true", "timeoutSeconds": "1"}
+        async with client.lines("/api/v1/nodes", query=watched, silence_s=60.0):
+            pass
+        control_plane.api_server.freeze()
+        try:
+            with pytest.raises(KubeError):
+                await client.request("PATCH", "/version", timeout_s=0.2)
+        finally:
+            control_plane.api_server.thaw()
+    assert told == [("GET", 200), ("GET", 404), ("WATCH", 200), ("PATCH", None)]

@@ -16,8 +16,6 @@ from aiohttp import web
 from sluiceway.report.health import Health
 
 EVENT_LOOP_BEAT_S = 1.0
-EVENT_LOOP_LIMIT_S = 30.0
-"""Far above what a scrape or ten thousand TaskQueues need of the loop at once."""
 
 _STOP_S = 1.0
 """For answers under way when the operator stops."""

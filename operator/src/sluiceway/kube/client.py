@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +59,9 @@ class KubeClient:
             kubeconfig: where credentials are read again when they are refused; None for
                 the service account's, which are read again by themselves.
         """
+        self.told: Callable[[str, int | None], None] = lambda method, code: None
+        """Told of each request's HTTP method (WATCH for a stream) and the answer's code;
+        None where no answer came."""
         self._kubeconfig = kubeconfig
         self._api = ApiClient(configuration)
         self._api.user_agent = _USER_AGENT
@@ -79,7 +82,7 @@ class KubeClient:
         configuration = Configuration()
         # Turns bound the requests; each watch holds a connection for its whole life.
         configuration.connection_pool_maxsize = 0
-        kubeconfig = kubeconfig or _usual_kubeconfig()
+        kubeconfig = kubeconfig or usual_kubeconfig()
         try:
             await _load(configuration, kubeconfig)
         except (ConfigException, OSError) as exc:
@@ -199,10 +202,16 @@ class KubeClient:
             header_params={"Accept": "application/json", "Content-Type": content_type},
             auth_settings=["BearerToken"],
         )
-        answer = await self._api.rest_client.request(
-            method, url, headers=headers, body=body, _request_timeout=limits
-        )
+        verb = method if limits.total is not None else "WATCH"
+        try:
+            answer = await self._api.rest_client.request(
+                method, url, headers=headers, body=body, _request_timeout=limits
+            )
+        except BaseException:  # a time-out comes as a cancellation
+            self.told(verb, None)
+            raise
         response: aiohttp.ClientResponse = answer.response
+        self.told(verb, response.status)
         if response.status < 400:
             return response
         async with response:
@@ -236,7 +245,7 @@ async def _load(configuration: Configuration, kubeconfig: Path | None) -> None:
         )
 
 
-def _usual_kubeconfig() -> Path | None:
+def usual_kubeconfig() -> Path | None:
     """None in a pod that names no other: there the service account is the usual way."""
     if named := os.environ.get("KUBECONFIG"):
         return Path(named)
