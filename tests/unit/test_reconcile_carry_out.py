@@ -30,8 +30,12 @@ class Leases:
 
 
 class Fleet:
-    def __init__(self, replicas: int) -> None:
+    def __init__(
+        self, replicas: int, *, marked: Collection[str] = (), leaving: Collection[str] = ()
+    ) -> None:
         self.replicas = replicas
+        self.marked = frozenset(marked)
+        self.leaving = frozenset(leaving)
         self.said: list[tuple[int, tuple[str, ...]]] = []
 
     async def scale(self, replicas: int, remove: tuple[str, ...]) -> None:
@@ -145,3 +149,27 @@ async def test_a_broker_that_takes_no_commands_does_not_keep_a_fleet_from_growin
         )
 
     assert fleet.said == [(3, ())]
+
+
+async def test_nobody_is_recalled_who_was_let_go_and_not_told_yet() -> None:
+    leases, fleet = Leases(), Fleet(1, leaving=["a"])
+    await carry_out(
+        decision(1),
+        seen(a=WorkerState.DRAINED, b=WorkerState.CONSUMING),
+        fleet=fleet,
+        leases=leases,
+        leased=frozenset({"a:1"}),
+    )
+    assert leases.said == []
+
+
+async def test_a_mark_that_is_not_wanted_any_more_is_brought_to_the_fleet() -> None:
+    fleet = Fleet(2, marked=["a"])
+    await carry_out(
+        decision(2),
+        seen(a=WorkerState.CONSUMING, b=WorkerState.CONSUMING),
+        fleet=fleet,
+        leases=Leases(),
+        leased=frozenset(),
+    )
+    assert fleet.said == [(2, ())]

@@ -30,6 +30,8 @@ class Fleet:
         )
         self.replicas = replicas
         self.rolling_out = False
+        self.marked: frozenset[str] = frozenset()
+        self.leaving: frozenset[str] = frozenset()
         self.trouble: str | None = None
         self.exist: list[RunningWorker] = []
         self.broken: Exception | None = None

@@ -137,11 +137,13 @@ class BrokerLoop:
         report: Reporter,
         clock: Callable[[], float],
         pace: Pace,
+        ticked: Callable[[float], None] = lambda _: None,
     ) -> None:
         """No fleets yet.
 
         Args:
             clock: the time of day, Unix seconds.
+            ticked: told after every tick how long it took, seconds.
         """
         self._reader = reader
         self._leases = leases
@@ -149,6 +151,7 @@ class BrokerLoop:
         self._report = report
         self._clock = clock
         self._pace = pace
+        self._ticked = ticked
         self._fleets: dict[str, Fleet] = {}
         self._pasts: dict[str, _Past] = {}
         self._touched: set[str] = set()
@@ -187,11 +190,13 @@ class BrokerLoop:
         monotonic = asyncio.get_running_loop().time
         looked_at_all = float("-inf")
         while True:
-            if monotonic() >= looked_at_all + self._pause_s():
-                looked_at_all = monotonic()
+            began = monotonic()
+            if began >= looked_at_all + self._pause_s():
+                looked_at_all = began
                 await self.tick(list(self._fleets))
             else:
                 await self.tick(self._touched | self._called_for())
+            self._ticked(monotonic() - began)
             # The pause is asked for anew: a fleet that was woken is at rest no more.
             all_due_in = looked_at_all + self._pause_s() - monotonic()
             with suppress(TimeoutError):

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -33,6 +33,7 @@ from sluiceway.observe import BrokerReader, Watched
 from sluiceway.observe.waking import Waking
 from sluiceway.reconcile import BrokerLoop, Pace, Reporter
 from sluiceway.report.conditions import Verdict
+from sluiceway.report.health import Heartbeats
 from sluiceway.report.resource import SetupProblem
 from sluiceway.report.status import DEMAND_KNOWN, FleetStatus
 
@@ -44,6 +45,9 @@ REREAD_S = 60.0
 """How often an address is read again that lies in a Secret or a ConfigMap."""
 DISTRUST_S = 5.0
 """A broker that cannot be read may have a new address; it is asked for that often."""
+TICK_LIMIT_S = 90.0
+"""Ticks come every ten seconds at least, and a broker or an API server that does not
+answer holds one up for less than half a minute."""
 _RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -76,6 +80,7 @@ class _Held:
 class _Line:
     """One broker's loop."""
 
+    name: str
     loop: BrokerLoop
     waking: Waking
     task: asyncio.Task[None]
@@ -96,11 +101,15 @@ class Term:
         agent_image: str,
         asker: str,
         pace: Pace,
+        beats: Heartbeats,
+        ticked: Callable[[float], None],
     ) -> None:
         """Do nothing yet.
 
         Args:
             asker: who asks for drains, for whoever looks at the leases.
+            beats: where each broker's loop shows that it goes on.
+            ticked: told after every tick how long it took, seconds.
         """
         self._client = client
         self._specs = specs
@@ -109,6 +118,8 @@ class Term:
         self._reports = reports
         self._asker = asker
         self._pace = pace
+        self._beats = beats
+        self._ticked = ticked
         self._keys = KeyReader(client)
         self._settler = Settler(
             client=client,
@@ -153,6 +164,7 @@ class Term:
             stop_listening()
             self._view.on_deployment = self._view.on_autoscaler = self._view.on_pods = _nobody
             for line in self._lines.values():
+                self._beats.forget(line.name)
                 await line.waking.close()
             await self._brokers.close()
 
@@ -161,6 +173,13 @@ class Term:
         if keys:
             self._touched.update(dict.fromkeys(keys))
             self._tasks.create_task(self._wake())
+
+    def warnings_of(self, key: str) -> tuple[str, ...]:
+        """What the platform team should mend at this fleet's broker."""
+        held = self._held.get(key)
+        address = held.fleet.watched.address if held is not None else None
+        facts = self._brokers.get(address).facts if address is not None else None
+        return facts.warnings if facts is not None else ()
 
     def looked_at(self, status: FleetStatus) -> None:
         """A fleet was ticked: where its broker cannot be read, its address may have changed."""
@@ -302,6 +321,13 @@ class Term:
     def _line(self, address: BrokerAddress | None) -> _Line:
         if address not in self._lines:
             waking = Waking()
+            name = f"the ticks of broker {address}" if address else "the ticks without a broker"
+            beat = self._beats.expect(name, TICK_LIMIT_S)
+
+            def ticked(duration_s: float) -> None:
+                beat()
+                self._ticked(duration_s)
+
             loop = BrokerLoop(
                 reader=BrokerReader(self._brokers),
                 leases=self._leases,
@@ -309,9 +335,10 @@ class Term:
                 report=self._reports,
                 clock=time.time,
                 pace=self._pace,
+                ticked=ticked,
             )
             self._lines[address] = _Line(
-                loop=loop, waking=waking, task=self._tasks.create_task(loop.run())
+                name=name, loop=loop, waking=waking, task=self._tasks.create_task(loop.run())
             )
         return self._lines[address]
 
@@ -323,6 +350,7 @@ class Term:
         if not line.fleets:
             del self._lines[address]
             line.task.cancel()
+            self._beats.forget(line.name)
             await line.waking.close()
             await self._brokers.keep({one for one in self._lines if one is not None})
 

@@ -49,9 +49,20 @@ class ClusterView:
             tasks.create_task(self.pods.run())
 
     @property
+    def by_resource(self) -> dict[str, Watch[Any]]:
+        """All of them, by what they watch."""
+        pods, replica_sets = self.pods.watches
+        return {
+            "deployments": self.deployments,
+            "horizontalpodautoscalers": self.autoscalers,
+            "pods": pods,
+            "replicasets": replica_sets,
+        }
+
+    @property
     def watches(self) -> tuple[Watch[Any], ...]:
         """All of them."""
-        return (self.deployments, self.autoscalers, *self.pods.watches)
+        return tuple(self.by_resource.values())
 
     async def until_fresh(self) -> None:
         """Return once decisions may rest on all of it."""
