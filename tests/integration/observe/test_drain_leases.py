@@ -45,3 +45,12 @@ async def test_a_broker_that_takes_no_commands_is_an_error_with_a_sentence(broke
     redis_server.stop()
     with pytest.raises(BrokerError, match=str(redis_server.port)):
         await hold_leases(broker, prefix="", asker="operator", hold=["a"])
+
+
+async def test_a_deposed_leader_neither_asks_nor_recalls_any_more(broker, redis_server):
+    client = redis_server.client()
+    await hold_leases(broker, prefix="", asker="second", epoch=2, hold=["a"])
+    with pytest.raises(BrokerError, match="a later leader has asked"):
+        await hold_leases(broker, prefix="", asker="first", epoch=1, hold=["b"], withdraw=["a"])
+    assert client.get("sluiceway:drain:a") == b"second"
+    assert client.get("sluiceway:drain:b") is None

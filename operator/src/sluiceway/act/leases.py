@@ -18,6 +18,8 @@ class BrokerLeases:
     """The application's key prefix."""
     asker: str
     """Who asks, for whoever looks at the key."""
+    epoch: int = 0
+    """Of the asker's leadership; 0 where nobody else could lead."""
 
     async def set(self, *, hold: Collection[str], recall: Collection[str]) -> None:
         """Ask some to drain and recall others.
@@ -26,7 +28,12 @@ class BrokerLeases:
             BrokerError: not all of it was done; the next tick does it again.
         """
         await hold_leases(
-            self.broker, prefix=self.prefix, asker=self.asker, hold=hold, withdraw=recall
+            self.broker,
+            prefix=self.prefix,
+            asker=self.asker,
+            epoch=self.epoch,
+            hold=hold,
+            withdraw=recall,
         )
 
     async def forget(self, incarnations: Collection[str]) -> None:

@@ -13,9 +13,20 @@ from redis.exceptions import ResponseError
 
 from sluiceway.broker.connection import Broker
 from sluiceway.broker.errors import BrokerError, sentence
-from sluiceway.broker.scripts import Command, Script, ScriptCall
-from sluiceway_worker.wire import DRAIN_LEASE_TTL_MS, drain_key, heartbeat_key, workers_key
+from sluiceway.broker.scripts import Script, ScriptCall
+from sluiceway_worker.wire import (
+    DRAIN_LEASE_TTL_MS,
+    drain_key,
+    epoch_key,
+    heartbeat_key,
+    workers_key,
+)
 
+EPOCH_TTL_MS = 120_000
+"""Longer than any command can be on its way. It ends, so that a Lease that was deleted, and
+counts from one again, does not keep its leader from asking for ever."""
+
+_HOLD = Script.load("hold_leases", reads_only=False)
 _FORGET = Script.load("forget_workers", reads_only=False)
 
 
@@ -24,6 +35,7 @@ async def hold_leases(
     *,
     prefix: str,
     asker: str,
+    epoch: int = 0,
     hold: Iterable[str] = (),
     withdraw: Iterable[str] = (),
 ) -> None:
@@ -32,6 +44,7 @@ async def hold_leases(
     Args:
         prefix: the application's key prefix.
         asker: who asks, for whoever looks at the key.
+        epoch: of the asker's leadership. Once a higher one was heard, lower ones are refused.
         hold: incarnations whose lease is set, or renewed.
         withdraw: incarnations that are to consume again at once.
 
@@ -39,15 +52,28 @@ async def hold_leases(
         BrokerError: not all of it was done. Doing it again is safe; a lease that
             could not be withdrawn ends by itself.
     """
-    batch: list[Command] = [
-        ("SET", drain_key(prefix, incarnation), asker, "PX", DRAIN_LEASE_TTL_MS)
-        for incarnation in sorted(set(hold))
-    ]
-    recalled = [drain_key(prefix, incarnation) for incarnation in sorted(set(withdraw))]
-    if recalled:
-        batch.append(("DEL", *recalled))
-    if batch:
-        _check(broker, await broker.run(batch))
+    held, withdrawn = sorted(set(hold)), sorted(set(withdraw))
+    if not held and not withdrawn:
+        return
+    call = ScriptCall(
+        script=_HOLD,
+        args=(
+            epoch_key(prefix),
+            EPOCH_TTL_MS,
+            epoch,
+            asker,
+            DRAIN_LEASE_TTL_MS,
+            drain_key(prefix, ""),
+            len(held),
+            *held,
+            *withdrawn,
+        ),
+    )
+    (reply,) = _check(broker, await broker.run([call]))
+    if not reply:
+        raise BrokerError(
+            f"broker {broker.address}: a later leader has asked for drains; this one is deposed"
+        )
 
 
 async def forget_workers(broker: Broker, *, prefix: str, incarnations: Iterable[str]) -> int:

@@ -99,6 +99,9 @@ def _reply(exc: BaseException) -> str:
             return "it is a replica that has lost its primary"
         case client.InvalidResponse():
             return "what answers there is not Redis; check host and port"
+        case client.ResponseError() if "permission" in str(exc) or "ACL failure" in str(exc):
+            # Inside a script it comes as any other error of the script.
+            return f"a permission is missing ({exc}); see the ACL in the reference"
         case client.ResponseError() if "DB index" in str(exc):
             return "there is no database of that number; check the number at the end of the URL"
         case client.ResponseError():

@@ -13,7 +13,15 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from sluiceway.kube.client import KubeClient
-from sluiceway.kube.views import PODS, REPLICA_SETS, Deployment, Pod, ReplicaSet, Watchable
+from sluiceway.kube.views import (
+    PODS,
+    REPLICA_SETS,
+    Deployment,
+    Pod,
+    ReplicaSet,
+    Requirement,
+    Watchable,
+)
 from sluiceway.kube.watch import Watch
 from sluiceway.kube.workers import pods_of, replica_sets_of
 from sluiceway.workload.deployment import LABEL_TASKQUEUE
@@ -107,5 +115,16 @@ def _bucket(obj: Watchable) -> tuple[str, str]:
 
 def selector_text(deployment: Deployment) -> str:
     """The selector of a Deployment's pods, as a query writes it."""
-    pairs = deployment.spec.selector.match_labels.items()
-    return ",".join(f"{name}={value}" for name, value in sorted(pairs))
+    selector = deployment.spec.selector
+    pairs = [f"{name}={value}" for name, value in sorted(selector.match_labels.items())]
+    return ",".join([*pairs, *map(_requirement, selector.match_expressions)])
+
+
+def _requirement(one: Requirement) -> str:
+    match one.operator:
+        case "Exists":
+            return one.key
+        case "DoesNotExist":
+            return f"!{one.key}"
+        case operator:
+            return f"{one.key} {operator.lower()} ({','.join(one.values)})"

@@ -100,6 +100,7 @@ class Term:
         reports: Reports,
         agent_image: str,
         asker: str,
+        epoch: int,
         pace: Pace,
         beats: Heartbeats,
         ticked: Callable[[float], None],
@@ -108,6 +109,7 @@ class Term:
 
         Args:
             asker: who asks for drains, for whoever looks at the leases.
+            epoch: of this term; higher than that of any before it.
             beats: where each broker's loop shows that it goes on.
             ticked: told after every tick how long it took, seconds.
         """
@@ -117,6 +119,7 @@ class Term:
         self._write = write
         self._reports = reports
         self._asker = asker
+        self._epoch = epoch
         self._pace = pace
         self._beats = beats
         self._ticked = ticked
@@ -358,7 +361,10 @@ class Term:
         if watched.address is None:
             return NoLeases()
         return BrokerLeases(
-            broker=self._brokers.get(watched.address), prefix=watched.prefix, asker=self._asker
+            broker=self._brokers.get(watched.address),
+            prefix=watched.prefix,
+            asker=self._asker,
+            epoch=self._epoch,
         )
 
     def _tick(self, key: str) -> None:

@@ -66,10 +66,20 @@ class VersionedMetadata(Metadata, frozen=True):
     generation: int = 0
 
 
+class Requirement(View, frozen=True):
+    """One of a selector's conditions on a label."""
+
+    key: str = ""
+    operator: str = ""
+    """In, NotIn, Exists or DoesNotExist."""
+    values: tuple[str, ...] = ()
+
+
 class Selector(View, frozen=True):
     """Which pods a Deployment counts as its own."""
 
     match_labels: dict[str, str] = {}
+    match_expressions: tuple[Requirement, ...] = ()
 
 
 class DeploymentSpec(View, frozen=True):
