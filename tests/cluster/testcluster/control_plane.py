@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from testcluster import audit
 from testcluster.build import Programs
 from testcluster.credentials import ADMIN, Credentials
 from testcluster.kubectl import Kubectl
@@ -83,6 +84,11 @@ class ControlPlane:
         return Kubectl(program=self.programs.kubectl, kubeconfig=self.credentials.kubeconfig(ADMIN))
 
     @property
+    def audit_log(self) -> Path:
+        """What service accounts have asked for, for :mod:`testcluster.audit`."""
+        return self.folder / "audit.log"
+
+    @property
     def processes(self) -> tuple[Process, ...]:
         """In the order in which they start."""
         return (self.etcd, self.api_server, self.controller_manager, self.scheduler)
@@ -95,6 +101,7 @@ class ControlPlane:
         """
         if not self.credentials.authority.exists():
             self.credentials.write(self.programs, (self.address, "127.0.0.1", SERVICE_ADDRESS))
+        self._audit_policy.write_text(audit.POLICY)
         self.etcd.start()
         self.start_api_server()
         self.controller_manager.start()
@@ -197,6 +204,10 @@ class ControlPlane:
     ) -> None:
         self.stop()
 
+    @property
+    def _audit_policy(self) -> Path:
+        return self.folder / "audit-policy.json"
+
     def _program(self, name: str, *flags: str) -> Process:
         command = [*self._entry, str(self.programs.kube), name, *flags]
         return Process(name, command, log=self.folder / f"{name}.log")
@@ -232,6 +243,8 @@ class ControlPlane:
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
             "--allow-privileged=true",
+            f"--audit-policy-file={self._audit_policy}",
+            f"--audit-log-path={self.audit_log}",
             f"--kubelet-client-certificate={file('kubelet-client.crt')}",
             f"--kubelet-client-key={file('kubelet-client.key')}",
             # `kubectl logs` and `exec` would otherwise look the node's name up in DNS.

@@ -131,4 +131,4 @@ def _fresh_namespace(kubectl: Kubectl) -> Iterator[Namespace]:
     try:
         yield Namespace(name=name, kubectl=kubectl.within(name))
     finally:
-        kubectl.run("delete", "namespace", name, "--wait=false")
+        kubectl.run("delete", "namespace", name, "--wait=false", "--ignore-not-found")
