@@ -21,6 +21,8 @@ class Workers:
 
     asked: int
     """Asked for now (a Deployment's replicas)."""
+    asked_before: int
+    """Asked for when this tick began; another number where its decision changed it."""
     desired: int
     """What the fleet should have; below ``asked`` while workers drain."""
     ready: int
@@ -32,10 +34,13 @@ class Workers:
     """Heard once, not heard any more."""
     asked_to_drain: int
     """Holding a drain lease, those apart that may go now."""
-    asked_before: int | None = None
-    """Asked for before this tick; None where it is not told."""
     recommended: int | None = None
     """What demand asks for, before limits; None while it is unknown."""
+
+    @property
+    def exist(self) -> int:
+        """All of them, whatever they do."""
+        return self.ready + self.starting + self.draining + self.silent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,16 +59,18 @@ class FleetStatus:
     in_flight: int | None
     scheduled: int
     """Messages with a future ETA that its workers hold."""
+    arrival_rate_per_s: float | None
+    """Tasks that arrive per second; None while that cannot be told."""
+    mean_run_time_s: float | None
+    """How long a task runs on average; None before the first run was seen."""
+    workers_report: bool
+    """Whether its workers send heartbeats, or are expected to."""
     workers: Workers
     reason: Reason
     sentence: str
     steps: tuple[Step, ...]
     """The chain from demand to the number."""
     conditions: tuple[Condition, ...]
-    arrival_rate_per_s: float | None = None
-    """Tasks that arrive per second, averaged; None while it is unknown."""
-    mean_run_time_s: float | None = None
-    """How long a task runs, over the last several hundred; None before the first."""
     drain: tuple[str, ...] = ()
     """The incarnations that hold a drain lease now."""
 
@@ -109,8 +116,6 @@ def status_of(
         _waking(not_waking, observation.at),
     )
     known_since = {c.type: c for c in before.conditions} if before is not None else {}
-    learned = decision.history.learned
-    rate = learned.rate_per_s if observation.known else None
     return FleetStatus(
         fleet=fleet,
         at=observation.at,
@@ -119,14 +124,14 @@ def status_of(
         oldest_wait_s=max(waits, default=None),
         in_flight=observation.in_flight,
         scheduled=sum(w.scheduled for w in observation.workers),
+        arrival_rate_per_s=_arrival_rate(observation, decision, before),
+        mean_run_time_s=decision.history.learned.all_runs.mean_s,
+        workers_report=observation.workers_report,
         workers=workers,
         reason=decision.reason,
         sentence=decision.sentence,
         steps=decision.steps,
         conditions=tuple(c.keeping_time_of(known_since.get(c.type)) for c in conditions),
-        # A message between queue and heartbeat is missing for one reading: see estimate.
-        arrival_rate_per_s=max(0.0, rate) if rate is not None else None,
-        mean_run_time_s=learned.all_runs.mean_s,
         drain=decision.drain,
     )
 
@@ -136,6 +141,7 @@ def _workers(observation: Observation, decision: Decision) -> Workers:
     leaving = (WorkerState.DRAINING, WorkerState.DRAINED, WorkerState.STOPPING)
     return Workers(
         asked=decision.replicas,
+        asked_before=decision.current,
         desired=decision.desired,
         ready=states.count(WorkerState.CONSUMING),
         starting=states.count(WorkerState.STARTING),
@@ -145,9 +151,20 @@ def _workers(observation: Observation, decision: Decision) -> Workers:
             w.incarnation in decision.drain and w.name not in decision.remove
             for w in observation.workers
         ),
-        asked_before=decision.current,
         recommended=decision.recommendation,
     )
+
+
+def _arrival_rate(
+    observation: Observation, decision: Decision, before: FleetStatus | None
+) -> float | None:
+    """Arrivals are told from two readings in a row: before the second nothing is known."""
+    rate = decision.history.learned.rate_per_s
+    if rate is None or not observation.known or observation.in_flight is None:
+        return None
+    if before is None or before.waiting is None or before.in_flight is None:
+        return None
+    return max(0.0, rate)
 
 
 def _ready(
