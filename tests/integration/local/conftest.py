@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
+import re
+import signal
 import sqlite3
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -127,15 +130,19 @@ class Until(Protocol):
 
 
 @pytest.fixture
-def until() -> Until:
+def until(what_waits: WhatWaits) -> Until:
     """Poll what no event tells us; the deadline is only reached by a hang."""
-    return _until
 
+    async def until(holds: Callable[[], bool], *, within_s: float = 90.0) -> None:
+        try:
+            async with asyncio.timeout(within_s):
+                while not holds():  # noqa: ASYNC110 other processes cannot set an event of ours
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            print(await what_waits())
+            raise
 
-async def _until(holds: Callable[[], bool], *, within_s: float = 90.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not holds():  # noqa: ASYNC110 other processes cannot set an event of ours
-            await asyncio.sleep(0.05)
+    return until
 
 
 class StartLocal(Protocol):
@@ -143,7 +150,9 @@ class StartLocal(Protocol):
 
 
 @pytest.fixture
-async def start_local(tmp_path: Path, worker_env: dict[str, str]) -> AsyncIterator[StartLocal]:
+async def start_local(
+    tmp_path: Path, worker_env: dict[str, str], what_waits: WhatWaits
+) -> AsyncIterator[StartLocal]:
     """Start local mode for these TaskQueues; it is stopped, warm, when the test ends."""
     async with AsyncExitStack() as stack:
 
@@ -158,9 +167,70 @@ async def start_local(tmp_path: Path, worker_env: dict[str, str]) -> AsyncIterat
                 "log_dir": tmp_path / "logs",
                 **settings,
             }
-            return await stack.enter_async_context(LocalMode(taskqueues, Settings(**given)))
+            local = await stack.enter_async_context(LocalMode(taskqueues, Settings(**given)))
+            stack.push_async_callback(_stop, local, what_waits)
+            return local
 
         yield start
+
+
+_STOPS_WITHIN_S = 80.0
+"""Only a hang takes so long; ten seconds later the grace period of these workers is over,
+and whoever does not go would be ended by force and not be seen."""
+
+
+async def _stop(local: LocalMode, what_waits: WhatWaits) -> None:
+    """A warm stop that does not come to its end says what it waits for, and is a failure."""
+    try:
+        async with asyncio.timeout(_STOPS_WITHIN_S):
+            await local.stop()
+    except TimeoutError:
+        print(await what_waits(local.logs))
+        async with asyncio.timeout(_STOPS_WITHIN_S):
+            await local.stop_cold()
+        pytest.fail("the warm stop did not end; what it waited for was printed above")
+
+
+class WhatWaits(Protocol):
+    async def __call__(self, logs: Path | None = None) -> str: ...
+
+
+@pytest.fixture
+def what_waits(left_behind: Callable[[], list[int]]) -> WhatWaits:
+    """All that can be told of a test that hangs: our tasks, its processes, their last words."""
+
+    async def what_waits(logs: Path | None = None) -> str:
+        told = io.StringIO()
+        for task in asyncio.all_tasks():
+            task.print_stack(file=told)
+        for pid in left_behind():
+            with suppress(OSError):  # it has just gone
+                told.write(_what_it_waits_for(pid))
+            await asyncio.sleep(0.5)  # until it has written the stacks of its threads
+        return told.getvalue() + _last_words(logs)
+
+    return what_waits
+
+
+def _what_it_waits_for(pid: int) -> str:
+    """What the kernel knows of it; its threads' stacks it is asked to write by itself."""
+    of = Path(f"/proc/{pid}")
+    status = (of / "status").read_text()
+    caught = int(re.findall(r"SigCgt:\s*(\S+)", status)[0], 16)
+    if caught >> (signal.SIGUSR2 - 1) & 1:  # else it would be ended by it
+        os.kill(pid, signal.SIGUSR2)
+    return (
+        f"process {pid}: {(of / 'cmdline').read_bytes()!r}, in {(of / 'wchan').read_text()}\n"
+        + "\n".join(re.findall(r"(?m)^(?:State|PPid|Sig|Shd).*", status))
+        + "\n"
+    )
+
+
+def _last_words(logs: Path | None) -> str:
+    return "\n".join(
+        f"{log.name}:\n{log.read_text(errors='replace')[-8_000:]}"
+        for log in (sorted(logs.glob("*.log")) if logs else [])
+    )
 
 
 class Seen(Protocol):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import signal
 import sqlite3
 import time
 from pathlib import Path
@@ -14,6 +16,9 @@ if other := os.environ.get("COUNTED_OTHER_BROKER"):
     # An application that knows better than its environment where its broker is.
     for name in ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"):
         os.environ[name] = other
+
+# A test that hangs asks for the stacks of all threads; Celery has SIGUSR1 for itself.
+faulthandler.register(signal.SIGUSR2)
 
 app = Celery("counted_app")
 

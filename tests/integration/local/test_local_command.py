@@ -65,7 +65,7 @@ def command(
     yield running
     for pid in left_behind():
         os.kill(pid, signal.SIGKILL)
-    running.process.communicate()
+    print(running.process.communicate()[0])
 
 
 def workers_ready(command: Command) -> bool:
@@ -209,6 +209,8 @@ def debugged(
     for pid in left_behind():
         os.kill(pid, signal.SIGKILL)
     running.process.wait()
+    running.says("")
+    print(running.said)
     running.close()
 
 
