@@ -80,7 +80,11 @@ async def watch_specs(
     Raises:
         Exception: it cannot go on, such as without credentials.
     """
+    # It has no peers, so who it is matters to nobody; but kopf would ask for the name of
+    # the user, and a number in an image has none.
+    identity: Any = "sluiceway"
     await kopf.operator(
+        identity=identity,
         registry=registry,
         settings=settings(),
         standalone=True,
