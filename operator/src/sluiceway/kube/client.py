@@ -109,7 +109,8 @@ class KubeClient:
             server=self.server,
             ca_path=now.ssl_ca_cert,
             verify=now.verify_ssl,
-            token=header.removeprefix("Bearer ") if header else None,
+            # «Bearer …» of a kubeconfig, «bearer …» of a service account.
+            token=header.rpartition(" ")[2] if header else None,
             certificate_path=now.cert_file,
             private_key_path=now.key_file,
         )
