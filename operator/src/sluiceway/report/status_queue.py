@@ -1,0 +1,232 @@
+"""Which TaskQueue's status is to be written when, and with what. Pure.
+
+Level-based: of each object only the newest status counts, whatever was skipped on the
+way. What people and GitOps tools wait for is due at once, mere numbers every ten
+seconds, and what the cluster has already is due never. Statuses are kept as JSON: as
+objects they would take five times the memory.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from sluiceway.api.status import TaskQueueStatus
+from sluiceway.kube.backoff import Backoff
+
+NUMBERS_EVERY_S = 10.0
+"""At most so often an object's status is written for its numbers alone."""
+
+IN_FLIGHT = 10
+"""Writes at a time."""
+
+REFUSED_S = 60.0
+"""Until a write is tried again that was refused for good, such as by a missing permission."""
+
+_EVERYTHING: dict[str, Any] = {
+    one.alias or name: None for name, one in TaskQueueStatus.model_fields.items()
+}
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """One object."""
+
+    newest: bytes | None = None
+    """What it should be; None where nobody has said so in this term."""
+    there: bytes | None = None
+    """What the cluster has; None while that is not known."""
+    urgent: bool = True
+    """Whether the difference is more than numbers."""
+    busy: bool = False
+    wrote_at: float = float("-inf")
+    not_before: float = float("-inf")
+    backoff: Backoff = field(default_factory=Backoff)
+    queued_at: float | None = None
+    """When it comes up in the queue; None where it is not in it."""
+
+    def due_at(self) -> float | None:
+        if self.busy or self.newest is None or self.newest == self.there:
+            return None
+        earliest = float("-inf") if self.urgent else self.wrote_at + NUMBERS_EVERY_S
+        return max(earliest, self.not_before)
+
+    def judge(self) -> None:
+        """See anew how much the newest differs from what is there."""
+        if self.newest is not None and self.newest != self.there:
+            self.urgent = self.there is None or _telling(self.newest) != _telling(self.there)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One status that is to be written now. Its outcome must be told to the queue."""
+
+    key: str
+    """``namespace/name``."""
+    status: dict[str, Any]
+    """What a merge patch changes; members that are to vanish are None."""
+    _entry: _Entry
+    _body: bytes
+
+
+class StatusQueue:
+    """The statuses of all TaskQueues. All times are seconds on one clock that never goes back."""
+
+    def __init__(self, *, in_flight: int = IN_FLIGHT) -> None:
+        """Nothing is known and nothing is to be written."""
+        self._entries: dict[str, _Entry] = {}
+        self._due: list[tuple[float, int, str]] = []
+        self._pushed = 0
+        self._room = in_flight
+
+    def adopt(self, key: str, status: Mapping[str, Any]) -> None:
+        """Take in what the object carries, as a watch shows it.
+
+        Once a status was put for it, that counts: a watch still shows older ones then.
+        """
+        entry = self._entries.setdefault(key, _Entry())
+        if entry.newest is None:
+            entry.there = _encoded(status)
+
+    def put(self, key: str, status: Mapping[str, Any], now: float) -> None:
+        """Say what the status should be from now on."""
+        entry = self._entries.setdefault(key, _Entry())
+        entry.newest = _encoded(status)
+        entry.judge()
+        self._enqueue(key, entry, now)
+
+    def latest(self, key: str) -> dict[str, Any]:
+        """What was put last, or else what the object carries; empty where neither is known."""
+        entry = self._entries.get(key)
+        body = None if entry is None else entry.newest or entry.there
+        return {} if body is None else msgspec.json.decode(body)
+
+    def drop(self, key: str) -> None:
+        """Forget an object."""
+        self._entries.pop(key, None)
+
+    def rest(self) -> None:
+        """End a term: from here on others write, and only what a watch shows is known.
+
+        No write may be under way any more.
+        """
+        self._entries = {
+            key: _Entry(there=entry.there)
+            for key, entry in self._entries.items()
+            if entry.there is not None
+        }
+        self._due.clear()
+
+    def take(self, now: float) -> list[Write]:
+        """The writes to begin now: those that are due, as many as there is room for."""
+        writes = []
+        while self._room and self._due and self._due[0][0] <= now:
+            at, _, key = heapq.heappop(self._due)
+            entry = self._entries.get(key)
+            if entry is None or entry.queued_at != at:
+                continue  # forgotten, or queued anew since
+            entry.queued_at = None
+            due_at = entry.due_at()
+            if due_at is None:
+                continue
+            if due_at > now:
+                self._enqueue(key, entry, now)
+                continue
+            assert entry.newest is not None
+            entry.busy = True
+            self._room -= 1
+            patch = _patch(entry.there, entry.newest)
+            writes.append(Write(key, patch, entry, entry.newest))
+        return writes
+
+    def next_at(self) -> float | None:
+        """When ``take`` should be asked again; None: not before something else happens."""
+        return self._due[0][0] if self._due and self._room else None
+
+    def written(self, write: Write, now: float) -> None:
+        """It was carried out."""
+        entry = write._entry
+        entry.there, entry.wrote_at = write._body, now
+        entry.backoff, entry.not_before = Backoff(), float("-inf")
+        self._end(write, now)
+
+    def failed(
+        self,
+        write: Write,
+        now: float,
+        *,
+        luck: float,
+        retry_after_s: float = 0.0,
+        may_have_worked: bool,
+    ) -> None:
+        """It did not work and may work soon; the newest status is tried again then.
+
+        Args:
+            luck, retry_after_s: as for ``Backoff.wait_s``.
+            may_have_worked: whether what is there now cannot be told.
+        """
+        entry = write._entry
+        if may_have_worked:
+            entry.there = None
+        entry.backoff = entry.backoff.after_failure(now)
+        entry.not_before = now + entry.backoff.wait_s(luck, retry_after_s)
+        self._end(write, now)
+
+    def refused(self, write: Write, now: float) -> None:
+        """It will not work soon."""
+        write._entry.not_before = now + REFUSED_S
+        self._end(write, now)
+
+    def put_off(self, write: Write, now: float, wait_s: float) -> None:
+        """It was not tried."""
+        write._entry.not_before = now + wait_s
+        self._end(write, now)
+
+    def _end(self, write: Write, now: float) -> None:
+        self._room += 1
+        entry = write._entry
+        entry.busy = False
+        if self._entries.get(write.key) is entry:
+            entry.judge()
+            self._enqueue(write.key, entry, now)
+
+    def _enqueue(self, key: str, entry: _Entry, now: float) -> None:
+        due_at = entry.due_at()
+        if due_at is None:
+            return
+        # In the order of asking: nobody waits for ever behind those that always come first.
+        due_at = max(due_at, now)
+        if entry.queued_at is None or due_at < entry.queued_at:
+            entry.queued_at = due_at
+            self._pushed += 1
+            heapq.heappush(self._due, (due_at, self._pushed, key))
+
+
+def _telling(body: bytes) -> tuple[Any, ...]:
+    """What is worth a write of its own."""
+    status = msgspec.json.decode(body)
+    conditions = (
+        (one.get("type"), one.get("status"), one.get("reason"))
+        for one in status.get("conditions", ())
+    )
+    names = ("observedGeneration", "desiredReplicas", "replicas", "readyReplicas")
+    return (*conditions, *(status.get(name) for name in names))
+
+
+def _patch(there: bytes | None, newest: bytes) -> dict[str, Any]:
+    """The members that differ; all of them where nobody knows what is there."""
+    wanted: dict[str, Any] = msgspec.json.decode(newest)
+    if there is None:
+        return _EVERYTHING | wanted
+    known: dict[str, Any] = msgspec.json.decode(there)
+    changed = {name: value for name, value in wanted.items() if known.get(name) != value}
+    return changed | {name: None for name in known if name not in wanted}
+
+
+def _encoded(status: Mapping[str, Any]) -> bytes:
+    # Sorted: what comes back from an API server has another order of members.
+    return msgspec.json.encode(status, order="deterministic")

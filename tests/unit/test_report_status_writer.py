@@ -1,0 +1,361 @@
+"""When a TaskQueue's status is written, and with what: on a virtual clock and a scripted server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from sluiceway.kube.errors import KubeError
+from sluiceway.report.status_queue import IN_FLIGHT, NUMBERS_EVERY_S, REFUSED_S, StatusQueue
+from sluiceway.report.status_writer import StatusWriter
+
+VIDEO = "shop/video"
+
+
+def status(waiting: int | None = 0, desired: int = 1, ready: str = "True") -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "desiredReplicas": desired,
+        "conditions": [{"type": "Ready", "status": ready, "reason": "WorkersReady"}],
+    }
+    return body if waiting is None else body | {"waiting": waiting}
+
+
+class Term:
+    """A queue of statuses on a clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.queue = StatusQueue()
+        self.now = 0.0
+
+    def put(self, body: dict[str, Any], key: str = VIDEO) -> None:
+        self.queue.put(key, body, self.now)
+
+    def write_all(self) -> list[dict[str, Any]]:
+        """Carry out what is due; what was sent."""
+        sent = []
+        while writes := self.queue.take(self.now):
+            for write in writes:
+                sent.append(write.status)
+                self.queue.written(write, self.now)
+        return sent
+
+
+@pytest.fixture
+def term() -> Term:
+    """A term in which one status has been written."""
+    term = Term()
+    term.put(status())
+    assert len(term.write_all()) == 1
+    return term
+
+
+def test_a_status_that_has_not_changed_is_never_written_again(term: Term) -> None:
+    for _ in range(100):
+        term.now += 2
+        term.put(status())
+        assert term.write_all() == []
+    assert term.queue.next_at() is None
+
+
+def test_a_status_that_the_cluster_has_already_is_not_written() -> None:
+    """Whatever the order of its members."""
+    term = Term()
+    term.queue.adopt(VIDEO, dict(reversed(status().items())))
+    term.put(status())
+
+    assert term.write_all() == []
+
+
+def test_mere_numbers_are_written_every_ten_seconds_and_then_the_newest_ones(term: Term) -> None:
+    written = []
+    for second in range(1, 31):
+        term.now = float(second)
+        term.put(status(waiting=second))
+        written += [(term.now, sent) for sent in term.write_all()]
+
+    assert written == [(n, {"waiting": n}) for n in (NUMBERS_EVERY_S, 20.0, 30.0)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"desired": 2}, {"ready": "Unknown"}],
+    ids=["another number of workers", "a condition"],
+)
+def test_what_people_wait_for_is_written_at_once(term: Term, change: dict[str, Any]) -> None:
+    term.now = 1.0
+    term.put(status(waiting=7))
+    assert term.write_all() == []
+    term.put(status(waiting=8, **change))
+
+    (sent,) = term.write_all()
+    assert sent["waiting"] == 8
+
+
+def test_what_is_not_known_any_more_is_removed(term: Term) -> None:
+    term.now = 20.0
+    term.put(status(waiting=None))
+
+    assert term.write_all() == [{"waiting": None}]
+
+
+def test_where_nobody_knows_what_is_there_everything_else_is_removed() -> None:
+    term = Term()
+    term.put(status())
+    (sent,) = term.write_all()
+
+    assert sent["waiting"] == 0
+    assert sent["oldestTaskAge"] is None
+    assert sent["lastScaleTime"] is None
+
+
+def test_a_status_that_returns_to_what_is_there_is_not_written(term: Term) -> None:
+    term.now = 1.0
+    term.put(status(waiting=5))
+    term.put(status())
+    term.now = 60.0
+
+    assert term.write_all() == []
+
+
+def test_no_more_writes_are_under_way_than_may_be_and_each_has_its_turn() -> None:
+    term = Term()
+    keys = [f"shop/q{n}" for n in range(3 * IN_FLIGHT)]
+    for key in keys:
+        term.put(status(), key)
+    told: list[str] = []
+    while writes := term.queue.take(term.now):
+        assert len(writes) <= IN_FLIGHT
+        assert term.queue.take(term.now) == []
+        told += [write.key for write in writes]
+        for write in writes:
+            term.queue.written(write, term.now)
+
+    assert told == keys
+
+
+def test_a_failed_write_is_tried_again_later_and_later_with_the_newest_status(term: Term) -> None:
+    term.put(status(desired=2))
+    waits = []
+    for desired in range(3, 10):
+        (write,) = term.queue.take(term.now)
+        term.put(status(desired=desired))
+        assert term.queue.take(term.now) == [], "one write of an object at a time"
+        term.queue.failed(write, term.now, luck=0.999, may_have_worked=False)
+        at = term.queue.next_at()
+        assert at is not None
+        waits.append(round(at - term.now))
+        term.now = at
+
+    assert waits == [1, 1, 2, 4, 8, 10, 10]
+    assert term.write_all() == [{"desiredReplicas": 9}]
+
+
+def test_a_write_whose_outcome_nobody_knows_is_repeated_in_full(term: Term) -> None:
+    term.put(status(desired=2))
+    (write,) = term.queue.take(term.now)
+    term.queue.failed(write, term.now, luck=0.0, may_have_worked=True)
+    term.put(status())  # what was there before, and may not be any more
+    term.now += 60
+
+    (sent,) = term.write_all()
+    assert sent["desiredReplicas"] == 1
+    assert sent["oldestTaskAge"] is None
+
+
+def test_a_dropped_object_is_not_written_not_even_after_an_answer_on_its_way(term: Term) -> None:
+    term.put(status(desired=2))
+    (write,) = term.queue.take(term.now)
+    term.queue.drop(VIDEO)
+    term.queue.failed(write, term.now, luck=0.0, may_have_worked=True)
+    term.now += 60
+
+    assert term.write_all() == []
+    assert term.queue.latest(VIDEO) == {}
+
+
+def test_another_term_begins_with_what_the_watch_shows_and_not_with_old_wishes(term: Term) -> None:
+    term.now = 1.0
+    term.put(status(waiting=9))
+    term.queue.rest()
+    term.queue.adopt(VIDEO, status(waiting=3))
+    assert term.queue.latest(VIDEO) == status(waiting=3)
+    term.now = 60.0
+    assert term.write_all() == []
+    term.put(status(waiting=4))
+
+    assert term.write_all() == [{"waiting": 4}]
+
+
+def test_an_older_status_that_the_watch_still_shows_does_not_count(term: Term) -> None:
+    term.queue.adopt(VIDEO, status(waiting=3))
+
+    assert term.queue.latest(VIDEO) == status()
+
+
+class Server:
+    """Answers as it is told; by default it accepts."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Any]] = []
+        self.answers: list[KubeError | None] = []
+        self.held: asyncio.Event | None = None
+        self.news = asyncio.Event()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> bytes:
+        assert (method, content_type) == ("PATCH", "application/merge-patch+json")
+        assert query == {"fieldManager": "sluiceway"}
+        self.asked.append((path, body["status"]))
+        self.news.set()
+        if self.held is not None:
+            await self.held.wait()
+        answer = self.answers.pop(0) if self.answers else None
+        if answer is not None:
+            raise answer
+        return b"{}"
+
+    async def until_asked(self, times: int) -> None:
+        while len(self.asked) < times:
+            self.news.clear()
+            await self.news.wait()
+
+
+class Clock:
+    """Virtual seconds; the writer is woken by whatever is put next."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Edge:
+    """A writer, its server, and what it called back."""
+
+    def __init__(self) -> None:
+        self.server, self.clock = Server(), Clock()
+        self.may_write = True
+        self.gone: list[str] = []
+        self.writer = StatusWriter(
+            self.server, may_write=lambda: self.may_write, gone=self.gone.append, clock=self.clock
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.writer.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def settle(self) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async def poke(self, at: float) -> None:
+        """Let time pass, and have the writer look."""
+        self.clock.now = at
+        self.writer.put("shop/other", status(desired=int(at)))
+        await self.settle()
+
+    def asked_for(self, name: str) -> list[Any]:
+        return [body for path, body in self.server.asked if f"/{name}/" in path]
+
+
+@pytest.fixture
+async def edge() -> AsyncIterator[Edge]:
+    edge = Edge()
+    async with edge.running():
+        yield edge
+
+
+async def test_a_status_is_patched_where_it_belongs(edge: Edge) -> None:
+    edge.writer.put(VIDEO, status())
+    await edge.server.until_asked(1)
+
+    assert edge.server.asked[0][0] == (
+        "/apis/sluiceway.dev/v1alpha1/namespaces/shop/taskqueues/video/status"
+    )
+
+
+@pytest.mark.parametrize("code", [409, 429, 500, 503, None])
+async def test_what_may_pass_is_tried_again(edge: Edge, code: int | None) -> None:
+    edge.server.answers = [KubeError("not now", status=code)]
+    edge.writer.put(VIDEO, status())
+    await edge.server.until_asked(1)
+    await edge.settle()
+    await edge.poke(60.0)
+
+    assert len(edge.asked_for("video")) == 2
+
+
+async def test_a_refusal_is_told_once_and_tried_again_after_a_while(
+    edge: Edge, caplog: pytest.LogCaptureFixture
+) -> None:
+    edge.server.answers = [KubeError("a permission is missing", status=403)] * 3
+    with caplog.at_level(logging.WARNING):
+        edge.writer.put(VIDEO, status())
+        await edge.server.until_asked(1)
+        edge.writer.put(VIDEO, status(desired=2))
+        await edge.settle()
+        assert len(edge.asked_for("video")) == 1
+        edge.clock.now = REFUSED_S
+        edge.writer.put(VIDEO, status(desired=3))
+        await edge.settle()
+
+    assert [body["desiredReplicas"] for body in edge.asked_for("video")] == [1, 3]
+    assert [record.getMessage() for record in caplog.records] == [
+        "the status of shop/video cannot be written: a permission is missing"
+    ]
+
+
+async def test_an_object_that_is_gone_is_called_back_and_forgotten(edge: Edge) -> None:
+    edge.server.answers = [KubeError("not found", status=404)]
+    edge.writer.put(VIDEO, status())
+    await edge.server.until_asked(1)
+    await edge.settle()
+
+    assert edge.gone == [VIDEO]
+    assert edge.writer.latest(VIDEO) == {}
+
+
+async def test_who_may_not_write_asks_nothing_of_the_server(edge: Edge) -> None:
+    edge.may_write = False
+    edge.writer.put(VIDEO, status())
+    await edge.settle()
+    assert edge.server.asked == []
+    edge.may_write = True
+    await edge.poke(2.0)
+
+    assert len(edge.asked_for("video")) == 1
+
+
+async def test_leadership_that_ends_in_the_middle_of_a_write_leaves_nothing_for_certain() -> None:
+    edge = Edge()
+    edge.server.held = asyncio.Event()
+    async with edge.running():
+        edge.writer.put(VIDEO, status())
+        await edge.server.until_asked(1)
+    edge.server.held = None
+    async with edge.running():
+        edge.writer.put(VIDEO, status())
+        await edge.server.until_asked(2)
+        await edge.settle()
+        edge.writer.put(VIDEO, status())
+        await edge.settle()
+
+    assert len(edge.server.asked) == 2
+    assert edge.server.asked[1][1]["oldestTaskAge"] is None, "in full: nobody knew what was there"
