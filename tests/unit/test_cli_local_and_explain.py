@@ -140,12 +140,17 @@ def test_debug_of_two_applications_names_both(tmp_path: Path) -> None:
     assert "2 applications (tasks, mailer)" in one_line(told)
 
 
-def test_explain_says_how_to_start_what_it_asks(tmp_path: Path) -> None:
+def test_explain_says_how_to_start_what_it_asks_and_which_cluster_it_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "absent"))
+
     told = sluiceway("explain", runtime=tmp_path)
 
     assert told.returncode == 3
-    assert one_line(told) == (
-        "sluiceway: no local mode is running: start one with sluiceway local -f queues.yaml"
+    assert one_line(told).startswith(
+        "sluiceway: no local mode is running (start one with sluiceway local -f queues.yaml), "
+        f"and no cluster can be asked: kubeconfig {tmp_path}/absent cannot be used"
     )
 
 
@@ -228,7 +233,7 @@ def write(run: RunFolder, *fleets: FleetStory) -> None:
     run.write_story(Story(pid=1, broker="redis://here:6379/0", fleets=fleets))
 
 
-@pytest.mark.parametrize("asked_for", ["shop/video", "video", "clips"])
+@pytest.mark.parametrize("asked_for", ["shop/video", "video", "tq/video", "clips"])
 def test_explain_finds_a_fleet_by_its_key_its_name_and_a_queue_of_it(
     asked_for: str, run: RunFolder, tmp_path: Path
 ) -> None:

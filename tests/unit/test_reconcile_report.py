@@ -241,6 +241,7 @@ def test_what_is_no_story_is_refused() -> None:
         (42.0, "42s"),
         (200.0, "3m20s"),
         (7_500.0, "2h05m"),
+        (273_600.0, "3d04h"),
         # Rounding carries over into the larger unit.
         (9.96, "10s"),
         (59.7, "1m00s"),

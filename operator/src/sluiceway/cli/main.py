@@ -19,9 +19,11 @@ from sluiceway.cli.output import EXIT_CODES, CommandError, complain
 
 COMMANDS = {
     "local": "Run the workers of TaskQueues on this machine.",
+    "operator": "Give every TaskQueue of a cluster the number of workers it needs.",
     "demo": "Show the meltdown of a web site and its cure, on real processes.",
     "check": "Check TaskQueues and WorkerClasses in files.",
-    "explain": "Say why a fleet has as many workers as it has.",
+    "explain": "Say why a fleet has as many workers as it has, here or in a cluster.",
+    "top": "Show the TaskQueues of a cluster live.",
     "crd": "Print the CustomResourceDefinitions.",
 }
 """Name → what it does. Each is the function of that name in the module of that name."""

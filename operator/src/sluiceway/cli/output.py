@@ -19,13 +19,13 @@ class ExitCode(IntEnum):
     USAGE = 2
     """Wrong options, or a file that cannot be read or is not valid."""
     UNAVAILABLE = 3
-    """Something that it needs is not there: no running local mode, no server."""
+    """Something that it needs is not there: no running local mode, no server, no cluster."""
 
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 it found problems (an invalid object, a lost task); 2 wrong "
     "options, or a file that cannot be read; 3 something that it needs is not there "
-    "(a running local mode, a server); 130 ended by Ctrl-C (local: by a second one)."
+    "(a running local mode, a server, a cluster); 130 ended by Ctrl-C (local: by a second one)."
 )
 
 

@@ -19,7 +19,7 @@ def number(value: int | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """A duration for people: «0.4s», «12s», «3m20s», «2h05m»."""
+    """A duration for people: «0.4s», «12s», «3m20s», «2h05m», «3d04h»."""
     if value is None:
         return ""
     # Rounded first: 59.7 s are a minute, not «60s».
@@ -32,7 +32,10 @@ def seconds(value: float | None) -> str:
     if minutes < 60:
         return f"{minutes}m{rest:02d}s"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02d}m"
+    if hours < 48:
+        return f"{hours}h{minutes:02d}m"
+    days, hours = divmod(hours, 24)
+    return f"{days}d{hours:02d}h"
 
 
 def workers(counts: Workers) -> str:
