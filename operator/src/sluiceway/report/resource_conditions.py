@@ -34,6 +34,7 @@ FAILING_FOR_S = 120.0
 """Workers that do not start for so long need a person. Before, a node may be on its way,
 or a registry may be slow."""
 
+AGENT_MISSING = "AgentMissing"
 NOT_LOOKED_AT = "NotLookedAtYet"
 
 
@@ -164,7 +165,7 @@ def _workers(at: float, fleet: FleetStatus, agent_problem: str | None) -> Iterat
     status, reason = Verdict.TRUE, "AgentExpected"
     message = "the workers have the agent, which says what runs and lets them go without loss"
     if agent_problem is not None:
-        status, reason, message = Verdict.FALSE, "AgentMissing", agent_problem
+        status, reason, message = Verdict.FALSE, AGENT_MISSING, agent_problem
     elif not fleet.workers_report:
         status, reason = Verdict.FALSE, "NoAgent"
         message = (

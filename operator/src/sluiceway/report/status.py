@@ -83,6 +83,9 @@ READY = "Ready"
 """True: it has the workers it should have. Unknown: they are starting, or it cannot be
 told. False: a person must act."""
 
+WORKERS_FAILING = "WorkersFailing"
+"""The reason of a Ready that is False: workers do not stay up."""
+
 DEMAND_KNOWN = "DemandKnown"
 """True: the numbers that its decisions rest on were read."""
 
@@ -175,7 +178,7 @@ def _ready(
     elif workers.ready >= decision.desired:
         verdict, reason, message = Verdict.TRUE, decision.reason.value, decision.sentence
     elif trouble is not None:
-        verdict, reason, message = Verdict.FALSE, "WorkersFailing", trouble
+        verdict, reason, message = Verdict.FALSE, WORKERS_FAILING, trouble
     else:
         missing = decision.desired - workers.ready
         # GitOps tools read False as «a person must act»; a start is none of that.
