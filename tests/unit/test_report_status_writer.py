@@ -178,6 +178,18 @@ def test_a_dropped_object_is_not_written_not_even_after_an_answer_on_its_way(ter
     assert term.queue.latest(VIDEO) == {}
 
 
+def test_an_object_made_anew_does_not_keep_what_was_on_its_way_to_the_old_one(term: Term) -> None:
+    term.put(status(desired=2))
+    (write,) = term.queue.take(term.now)
+    term.queue.drop(VIDEO)
+    term.queue.adopt(VIDEO, {})
+    term.put({"observedGeneration": 1})
+    term.queue.written(write, term.now)
+
+    (sent,) = term.write_all()
+    assert (sent["observedGeneration"], sent["desiredReplicas"]) == (1, None)
+
+
 def test_another_term_begins_with_what_the_watch_shows_and_not_with_old_wishes(term: Term) -> None:
     term.now = 1.0
     term.put(status(waiting=9))

@@ -190,9 +190,13 @@ class StatusQueue:
         self._room += 1
         entry = write._entry
         entry.busy = False
-        if self._entries.get(write.key) is entry:
-            entry.judge()
-            self._enqueue(write.key, entry, now)
+        known = self._entries.get(write.key)
+        if known is not None and known is not entry:
+            # An object that was deleted and made anew: it may have got the old one's status.
+            known.there = None
+        if known is not None:
+            known.judge()
+            self._enqueue(write.key, known, now)
 
     def _enqueue(self, key: str, entry: _Entry, now: float) -> None:
         due_at = entry.due_at()
