@@ -21,7 +21,7 @@ from kubernetes.aio import config as kubeconfigs
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config.config_exception import ConfigException
 
-from sluiceway.kube.errors import KubeError, refused, unanswered
+from sluiceway.kube.errors import UNUSABLE, refused, unanswered, unusable
 
 IN_FLIGHT = 10
 """Requests at a time. Measured: more only lengthen the API server's queue."""
@@ -85,9 +85,8 @@ class KubeClient:
         kubeconfig = kubeconfig or usual_kubeconfig()
         try:
             await _load(configuration, kubeconfig)
-        except (ConfigException, OSError) as exc:
-            where = f"kubeconfig {kubeconfig}" if kubeconfig else "the pod's service account"
-            raise KubeError(f"{where} cannot be used: {exc}") from exc
+        except UNUSABLE as exc:
+            raise unusable(kubeconfig, exc) from exc
         return cls(configuration, kubeconfig)
 
     @property

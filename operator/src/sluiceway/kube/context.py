@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from kubernetes.aio import config as kubeconfigs
-from kubernetes.aio.config.config_exception import ConfigException
 
 from sluiceway.kube.client import usual_kubeconfig
-from sluiceway.kube.errors import KubeError
+from sluiceway.kube.errors import UNUSABLE, unusable
 
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -27,7 +26,6 @@ def usual_namespace(kubeconfig: Path | None = None) -> str:
         if kubeconfig is None:
             return _POD_NAMESPACE.read_text(encoding="utf-8").strip() or "default"
         _, current = kubeconfigs.list_kube_config_contexts(config_file=str(kubeconfig))
-    except (ConfigException, OSError) as exc:
-        where = f"kubeconfig {kubeconfig}" if kubeconfig else str(_POD_NAMESPACE)
-        raise KubeError(f"{where} cannot be used: {exc}") from exc
-    return current["context"].get("namespace") or "default"
+        return current["context"].get("namespace") or "default"
+    except UNUSABLE as exc:
+        raise unusable(kubeconfig, exc) from exc

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import socket
 import ssl
+from pathlib import Path
 
 import aiohttp
 import msgspec
+import yaml
 from kubernetes.aio.config.config_exception import ConfigException
 
 GONE = 410
@@ -53,6 +55,25 @@ class KubeError(Exception):
         self.status = status
         self.reason = reason
         self.retry_after_s = retry_after_s
+
+
+UNUSABLE = (
+    *(ConfigException, OSError, yaml.YAMLError),
+    *(AttributeError, KeyError, TypeError, ValueError),
+)
+"""What reading a kubeconfig raises: the library looks into it without asking what it is."""
+
+
+def unusable(kubeconfig: Path | None, exc: BaseException) -> KubeError:
+    """From one of ``UNUSABLE``.
+
+    Args:
+        kubeconfig: None for the pod's service account.
+    """
+    where = f"kubeconfig {kubeconfig}" if kubeconfig else "the pod's service account"
+    expected = isinstance(exc, (ConfigException, OSError, yaml.YAMLError))
+    why = " ".join(str(exc).split()) if expected else "it is no kubeconfig"
+    return KubeError(f"{where} cannot be used: {why}")
 
 
 def unanswered(exc: BaseException, server: str) -> KubeError:
