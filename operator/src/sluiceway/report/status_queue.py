@@ -95,7 +95,10 @@ class StatusQueue:
     def put(self, key: str, status: Mapping[str, Any], now: float) -> None:
         """Say what the status should be from now on."""
         entry = self._entries.setdefault(key, _Entry())
-        entry.newest = _encoded(status)
+        encoded = _encoded(status)
+        if encoded == entry.newest:
+            return
+        entry.newest = encoded
         entry.judge()
         self._enqueue(key, entry, now)
 
@@ -210,15 +213,24 @@ class StatusQueue:
             heapq.heappush(self._due, (due_at, self._pushed, key))
 
 
-def _telling(body: bytes) -> tuple[Any, ...]:
-    """What is worth a write of its own."""
-    status = msgspec.json.decode(body)
-    conditions = (
-        (one.get("type"), one.get("status"), one.get("reason"))
-        for one in status.get("conditions", ())
-    )
-    names = ("observedGeneration", "desiredReplicas", "replicas", "readyReplicas")
-    return (*conditions, *(status.get(name) for name in names))
+class _Condition(msgspec.Struct, frozen=True):
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+
+
+class _Telling(msgspec.Struct, frozen=True, rename="camel"):
+    """What is worth a write of its own; the decoder skips the rest."""
+
+    observed_generation: int | None = None
+    desired_replicas: int | None = None
+    replicas: int | None = None
+    ready_replicas: int | None = None
+    conditions: tuple[_Condition, ...] = ()
+
+
+def _telling(body: bytes) -> _Telling:
+    return msgspec.json.decode(body, type=_Telling)
 
 
 def _patch(there: bytes | None, newest: bytes) -> dict[str, Any]:
