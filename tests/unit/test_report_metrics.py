@@ -208,6 +208,25 @@ def test_a_tick_that_failed_is_counted_beside_the_last_good_numbers() -> None:
     assert told["sluiceway_taskqueue_desired_replicas"] == [(VIDEO, 3)]
 
 
+def test_pods_that_kubernetes_removed_in_place_of_the_drained_ones_are_counted() -> None:
+    meters = FleetMeters()
+    meters.add(status())
+    meters.went_otherwise("shop/video", 2)
+    meters.went_otherwise("shop/video", 1)
+
+    assert scraped(meters)["sluiceway_taskqueue_pods_removed_otherwise_total"] == [(VIDEO, 3)]
+
+
+def test_a_taskqueue_whose_first_tick_fails_already_has_its_errors_counted() -> None:
+    meters = FleetMeters()
+    meters.failed("shop/video", 1_000.0, RuntimeError("no"))
+
+    told = scraped(meters)
+
+    assert told["sluiceway_taskqueue_tick_errors_total"] == [(VIDEO, 1)]
+    assert "sluiceway_taskqueue_desired_replicas" not in told
+
+
 def test_the_series_of_a_taskqueue_that_is_deleted_vanish() -> None:
     meters = FleetMeters()
     meters.add(status("shop/video"))

@@ -29,7 +29,14 @@ from prometheus_client.registry import Collector
 
 from sluiceway.report import metrics
 from sluiceway.report.events import scale_action
-from sluiceway.report.metrics import FLEET_METRICS, TICK_BUCKETS_S, Counts, Kind, Metric
+from sluiceway.report.metrics import (
+    FLEET_COUNTERS,
+    FLEET_GAUGES,
+    TICK_BUCKETS_S,
+    Counts,
+    Kind,
+    Metric,
+)
 from sluiceway.report.status import FleetStatus
 
 
@@ -70,6 +77,10 @@ class FleetMeters(Collector):
         """A fleet's tick ended with an error."""
         self._counts.setdefault(fleet, Counts()).tick_errors += 1
 
+    def went_otherwise(self, fleet: str, count: int) -> None:
+        """Kubernetes removed so many pods in place of those that were to go."""
+        self._counts.setdefault(fleet, Counts()).removed_otherwise += count
+
     def drop(self, fleet: str) -> None:
         """A TaskQueue is gone, and so are its series."""
         self._statuses.pop(fleet, None)
@@ -83,14 +94,18 @@ class FleetMeters(Collector):
     def collect(self) -> Iterator[Family]:
         """All series as they are now; may be called in another thread."""
         # Copied at once: the event loop may add to them meanwhile.
-        fleets = [
-            (tuple(status.fleet.split("/", 1)), status, self._counts.get(status.fleet, Counts()))
-            for status in tuple(self._statuses.values())
-        ]
-        for metric in FLEET_METRICS:
-            family = _family(metric)
-            for who, status, counts in fleets:
-                for labels, value in metric.read(status, counts):
+        statuses = [(_who(one.fleet), one) for one in tuple(self._statuses.values())]
+        counts = [(_who(fleet), one) for fleet, one in tuple(self._counts.items())]
+        for gauge in FLEET_GAUGES:
+            family = _family(gauge)
+            for who, status in statuses:
+                for labels, value in gauge.read(status):
+                    family.add_metric((*who, *labels), value)
+            yield family
+        for counter in FLEET_COUNTERS:
+            family = _family(counter)
+            for who, count in counts:
+                for labels, value in counter.read(count):
                     family.add_metric((*who, *labels), value)
             yield family
 
@@ -189,6 +204,11 @@ def exposition(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
     """
     encode, media_type = choose_encoder(accept)
     return encode(registry), media_type
+
+
+def _who(fleet: str) -> tuple[str, ...]:
+    """``namespace/name`` as the values of the first two labels."""
+    return tuple(fleet.split("/", 1))
 
 
 def _family(metric: Metric) -> GaugeMetricFamily | CounterMetricFamily:

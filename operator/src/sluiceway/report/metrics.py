@@ -43,6 +43,7 @@ class Counts:
     lowered: int = 0
     drains: int = 0
     tick_errors: int = 0
+    removed_otherwise: int = 0
 
 
 Sample = tuple[tuple[str, ...], float]
@@ -50,11 +51,19 @@ Sample = tuple[tuple[str, ...], float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FleetMetric(Metric):
-    """A metric that each TaskQueue has, labelled with its namespace and name first."""
+class FleetGauge(Metric):
+    """What a TaskQueue's newest status says, labelled with its namespace and name first."""
 
-    read: Callable[[FleetStatus, Counts], Iterable[Sample]]
+    read: Callable[[FleetStatus], Iterable[Sample]]
     """Its series for one TaskQueue; none while the number is not known."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FleetCounter(Metric):
+    """What happened to a TaskQueue, labelled with its namespace and name first."""
+
+    read: Callable[[Counts], Iterable[Sample]]
+    """Its series for one TaskQueue."""
 
 
 FLEET_LABELS = ("namespace", "taskqueue")
@@ -73,13 +82,13 @@ def _readable(status: FleetStatus) -> bool:
     )
 
 
-def _lengths(status: FleetStatus, _: Counts) -> Iterator[Sample]:
+def _lengths(status: FleetStatus) -> Iterator[Sample]:
     for queue in status.queues:
         if queue.length is not None and _readable(status):
             yield (queue.name,), queue.length
 
 
-def _ages(status: FleetStatus, _: Counts) -> Iterator[Sample]:
+def _ages(status: FleetStatus) -> Iterator[Sample]:
     for queue in status.queues:
         if not _readable(status):
             continue
@@ -89,12 +98,12 @@ def _ages(status: FleetStatus, _: Counts) -> Iterator[Sample]:
             yield (queue.name,), 0.0
 
 
-def _scheduled(status: FleetStatus, _: Counts) -> Iterator[Sample]:
+def _scheduled(status: FleetStatus) -> Iterator[Sample]:
     # Workers say it in the same heartbeat as what they run.
     return _one(None if status.in_flight is None else status.scheduled)
 
 
-def _workers(status: FleetStatus, _: Counts) -> Iterator[Sample]:
+def _workers(status: FleetStatus) -> Iterator[Sample]:
     workers = status.workers
     yield ("ready",), workers.ready
     yield ("starting",), workers.starting
@@ -102,28 +111,28 @@ def _workers(status: FleetStatus, _: Counts) -> Iterator[Sample]:
     yield ("silent",), workers.silent
 
 
-def _ready(status: FleetStatus, _: Counts) -> Iterator[Sample]:
+def _ready(status: FleetStatus) -> Iterator[Sample]:
     verdict = status.condition(READY).status
     return _one(None if verdict is Verdict.UNKNOWN else verdict is Verdict.TRUE)
 
 
-def _holds(condition: str) -> Callable[[FleetStatus, Counts], Iterator[Sample]]:
-    return lambda status, _: _one(status.condition(condition).status is Verdict.TRUE)
+def _holds(condition: str) -> Callable[[FleetStatus], Iterator[Sample]]:
+    return lambda status: _one(status.condition(condition).status is Verdict.TRUE)
 
 
-def _broker_up(status: FleetStatus, _: Counts) -> Iterator[Sample]:
+def _broker_up(status: FleetStatus) -> Iterator[Sample]:
     return _one(status.condition(DEMAND_KNOWN).reason != Reason.BROKER_UNKNOWN)
 
 
-def _scale_actions(_: FleetStatus, counts: Counts) -> Iterator[Sample]:
+def _scale_actions(counts: Counts) -> Iterator[Sample]:
     yield ("up",), counts.raised
     yield ("down",), counts.lowered
 
 
 def _gauge(
-    name: str, help_: str, read: Callable[[FleetStatus, Counts], Iterable[Sample]], *labels: str
-) -> FleetMetric:
-    return FleetMetric(
+    name: str, help_: str, read: Callable[[FleetStatus], Iterable[Sample]], *labels: str
+) -> FleetGauge:
+    return FleetGauge(
         name=f"sluiceway_{name}",
         kind=Kind.GAUGE,
         help=help_,
@@ -133,9 +142,9 @@ def _gauge(
 
 
 def _counter(
-    name: str, help_: str, read: Callable[[FleetStatus, Counts], Iterable[Sample]], *labels: str
-) -> FleetMetric:
-    return FleetMetric(
+    name: str, help_: str, read: Callable[[Counts], Iterable[Sample]], *labels: str
+) -> FleetCounter:
+    return FleetCounter(
         name=f"sluiceway_{name}",
         kind=Kind.COUNTER,
         help=help_,
@@ -144,7 +153,7 @@ def _counter(
     )
 
 
-FLEET_METRICS: tuple[FleetMetric, ...] = (
+FLEET_GAUGES: tuple[FleetGauge, ...] = (
     _gauge(
         "queue_length",
         "Waiting messages of a Celery queue, summed over its priorities.",
@@ -161,7 +170,7 @@ FLEET_METRICS: tuple[FleetMetric, ...] = (
     _gauge(
         "taskqueue_tasks_in_flight",
         "Messages that workers have taken: reserved and running.",
-        lambda status, _: _one(status.in_flight),
+        lambda status: _one(status.in_flight),
     ),
     _gauge(
         "taskqueue_tasks_scheduled",
@@ -171,27 +180,27 @@ FLEET_METRICS: tuple[FleetMetric, ...] = (
     _gauge(
         "taskqueue_arrival_rate",
         "Tasks that arrive per second, averaged.",
-        lambda status, _: _one(status.arrival_rate_per_s),
+        lambda status: _one(status.arrival_rate_per_s),
     ),
     _gauge(
         "taskqueue_mean_run_time_seconds",
         "How long a task runs on average, over the last several hundred.",
-        lambda status, _: _one(status.mean_run_time_s),
+        lambda status: _one(status.mean_run_time_s),
     ),
     _gauge(
         "taskqueue_recommended_replicas",
         "The number of workers that demand asks for, before stabilization and limits.",
-        lambda status, _: _one(status.workers.recommended),
+        lambda status: _one(status.workers.recommended),
     ),
     _gauge(
         "taskqueue_desired_replicas",
         "The number of workers that the fleet should have.",
-        lambda status, _: _one(status.workers.desired),
+        lambda status: _one(status.workers.desired),
     ),
     _gauge(
         "taskqueue_asked_replicas",
         "The number of workers asked for now; above the desired one while workers drain.",
-        lambda status, _: _one(status.workers.asked),
+        lambda status: _one(status.workers.asked),
     ),
     _gauge(
         "taskqueue_workers",
@@ -202,7 +211,7 @@ FLEET_METRICS: tuple[FleetMetric, ...] = (
     _gauge(
         "taskqueue_reason",
         "1 for the reason of the last decision; of each TaskQueue one series at a time.",
-        lambda status, _: (((status.reason.value,), 1.0),),
+        lambda status: (((status.reason.value,), 1.0),),
         "reason",
     ),
     _gauge(
@@ -229,8 +238,12 @@ FLEET_METRICS: tuple[FleetMetric, ...] = (
     _gauge(
         "taskqueue_last_tick_timestamp_seconds",
         "When the queues and workers of the TaskQueue were looked at last, Unix time.",
-        lambda status, _: _one(status.at),
+        lambda status: _one(status.at),
     ),
+)
+"""What a TaskQueue's newest status says, told by the replica that leads."""
+
+FLEET_COUNTERS: tuple[FleetCounter, ...] = (
     _counter(
         "taskqueue_scale_actions_total",
         "Changes of the number of workers asked for, by direction: up or down.",
@@ -238,18 +251,25 @@ FLEET_METRICS: tuple[FleetMetric, ...] = (
         "direction",
     ),
     _counter(
+        "taskqueue_pods_removed_otherwise_total",
+        "Pods that Kubernetes removed in place of those that had drained; they finish what they "
+        "run all the same.",
+        lambda counts: _one(counts.removed_otherwise),
+    ),
+    _counter(
         "taskqueue_drains_total",
         "Workers that were asked to drain.",
-        lambda _, counts: _one(counts.drains),
+        lambda counts: _one(counts.drains),
     ),
     _counter(
         "taskqueue_tick_errors_total",
         "Ticks of the TaskQueue that ended with an error; its workers stayed as they were.",
-        lambda _, counts: _one(counts.tick_errors),
+        lambda counts: _one(counts.tick_errors),
     ),
 )
-"""What is told of each TaskQueue, by the replica that leads."""
+"""What happened to a TaskQueue, told by the replica that leads."""
 
+FLEET_METRICS: tuple[Metric, ...] = (*FLEET_GAUGES, *FLEET_COUNTERS)
 
 BUILD = Metric(
     name="sluiceway_build_info",
@@ -276,7 +296,7 @@ WATCH_SYNCED = Metric(
 WATCH_STALE = Metric(
     name="sluiceway_watch_stale_seconds",
     kind=Kind.GAUGE,
-    help="Since when the view of this resource is not known to be true; 0 while it is. "
+    help="For how long the view of this resource has not been known to be true; 0 while it is. "
     "Nothing that rests on a stale view is changed.",
     labels=("resource",),
 )
