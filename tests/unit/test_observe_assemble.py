@@ -217,6 +217,15 @@ def test_without_an_agent_nobody_is_expected_to_speak() -> None:
     assert (observation.mismatch, observation.workers_report) == (None, False)
 
 
+def test_without_an_agent_a_worker_that_is_ready_counts_as_capacity() -> None:
+    workers = [worker("a"), worker("b", ready=False), worker("c", stopping=True)]
+    expected = [WorkerState.CONSUMING, WorkerState.STARTING, WorkerState.STOPPING]
+    timeline = Timeline(fleet(agent="none"))
+    assert states(timeline.see(0.0, workers=workers)) == expected
+    down = reading(timeline.watched, at=1.0, problem="down")
+    assert states(timeline.see_reading(1.0, down, workers)) == expected
+
+
 @pytest.mark.parametrize(
     ("beat", "says"),
     [(replace(BEAT, db=3), "database 3"), (replace(BEAT, prefix="shop:"), "keyPrefix")],

@@ -63,7 +63,7 @@ def observe(
 
     at = now if broker.server_time is None else broker.server_time
     queues, heads = _queues(watched, broker, memory, at)
-    views = worker_views(workers, heard, memory.heard)
+    views = worker_views(workers, heard, memory.heard, reports=reports)
     unheard_since = unheard(workers, views, memory.unheard_since, at=at) if reports else {}
     elsewhere_since = elsewhere(broker.facts, heard, memory.elsewhere_since, at=at)
     held = broker.held.get(watched.prefix, _NOT_HELD)
@@ -102,7 +102,7 @@ def _unknown(
     observation = Observation(
         at=now,
         queues=tuple(QueueView(name=name, problem=problem) for name in watched.taskqueue.queues),
-        workers=worker_views(workers, (), memory.heard, readable=False),
+        workers=worker_views(workers, (), memory.heard, readable=False, reports=reports),
         replicas=replicas,
         broker_problem=problem,
         workers_report=reports,

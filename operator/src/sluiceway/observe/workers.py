@@ -48,6 +48,7 @@ def worker_views(
     before: Mapping[str, WorkerView],
     *,
     readable: bool = True,
+    reports: bool = True,
 ) -> tuple[WorkerView, ...]:
     """One view for each worker that exists.
 
@@ -56,10 +57,11 @@ def worker_views(
         before: the views of those that were heard earlier. Who is not heard any more
             keeps its last numbers: it may still be running what it ran.
         readable: False when no heartbeats could be read; then silence says nothing.
+        reports: False where no heartbeats are expected; then a worker that is ready consumes.
     """
     by_name = {one.heartbeat.name: one for one in heard}
     return tuple(
-        _view(worker, by_name.get(worker.name), before.get(worker.name), readable)
+        _view(worker, by_name.get(worker.name), before.get(worker.name), readable, reports)
         for worker in workers
     )
 
@@ -154,13 +156,18 @@ def _started_ago(one: Heard) -> float:
 
 
 def _view(
-    worker: RunningWorker, one: Heard | None, before: WorkerView | None, readable: bool
+    worker: RunningWorker,
+    one: Heard | None,
+    before: WorkerView | None,
+    readable: bool,
+    reports: bool,
 ) -> WorkerView:
     if one is None:
         if worker.stopping:
             state = WorkerState.STOPPING
         elif before is None:
-            state = WorkerState.STARTING
+            silent_by_nature = not reports and worker.ready
+            state = WorkerState.CONSUMING if silent_by_nature else WorkerState.STARTING
         else:
             state = WorkerState.SILENT if readable else before.state
         if before is not None:
