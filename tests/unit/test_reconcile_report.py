@@ -168,6 +168,25 @@ def test_what_was_learned_of_a_fleet_is_told_and_arrivals_only_while_they_are_kn
     assert (unknown.arrival_rate_per_s, unknown.mean_run_time_s) == (None, 2.0)
 
 
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (None, {"in_flight": 0}),
+        ({"in_flight": 0}, {"in_flight": None}),
+        ({"in_flight": 0}, {"in_flight": 0, "queues": UNREAD}),
+        ({"in_flight": 0, "queues": UNREAD}, {"in_flight": 0}),
+    ],
+    ids=["one reading", "in flight is unknown", "a queue is unknown", "it was unknown before"],
+)
+def test_arrivals_are_told_from_two_readings_in_a_row_and_unknown_else(
+    before: dict[str, Any] | None, now: dict[str, Any]
+) -> None:
+    history = History(learned=Learned(rate_per_s=0.5))
+    earlier = None if before is None else status(history=history, **before)
+
+    assert status(history=history, before=earlier, **now).arrival_rate_per_s is None
+
+
 def test_a_scale_down_is_told_once_for_asking_and_once_for_going() -> None:
     """No recall is told of the worker that goes."""
     full = status(CONSUMING, CONSUMING, asked=2)
