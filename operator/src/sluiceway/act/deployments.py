@@ -79,10 +79,13 @@ class Deployments:
         """Let an existing Deployment be as ``manifest`` says; its number stays as it is."""
         await self._apply(marked(manifest), FIELD_MANAGER)
 
-    async def scale(self, deployment: Deployment, replicas: int) -> None:
+    async def scale(self, deployment: Deployment, replicas: int) -> bool:
         """Ask for ``replicas`` of a Deployment that looks as ``deployment`` says.
 
         Only the number has to be as it was: a Deployment's status changes with every pod.
+
+        Returns:
+            Whether the number was changed: in a dry run it is not.
 
         Raises:
             KubeError: also (409) where somebody else has scaled it since.
@@ -91,7 +94,7 @@ class Deployments:
         for is_last in (False, True):
             try:
                 await self._scale(deployment, replicas, seen)
-                return
+                break
             except KubeError as exc:
                 if exc.status != CONFLICT or is_last:
                     raise
@@ -99,6 +102,7 @@ class Deployments:
                 if now["spec"].get("replicas", 0) != deployment.spec.replicas:
                     raise
                 seen = now["metadata"]["resourceVersion"]
+        return not self._dry_run
 
     async def mark(self, namespace: str, pod: str, *, goes_first: bool) -> None:
         """Say of a pod that it goes before the others when its fleet shrinks, or no longer."""

@@ -42,6 +42,18 @@ class UrlFrom(Model):
     )
 
 
+class BrokerTls(Model):
+    """What the operator needs to read an encrypted broker."""
+
+    secret_name: Name = Field(
+        description=(
+            "A Secret of the same namespace, as cert-manager writes it: ca.crt says whom to "
+            "trust; tls.crt and tls.key are shown where the broker asks for a client certificate."
+        ),
+        examples=["redis-tls"],
+    )
+
+
 class Broker(Model):
     """The Redis that carries the queues, as the application is configured for it."""
 
@@ -60,6 +72,14 @@ class Broker(Model):
     url_from: UrlFrom | None = Field(
         default=None,
         description="Read the address from a Secret, a ConfigMap or the worker's environment.",
+    )
+    tls: BrokerTls | None = Field(
+        default=None,
+        description=(
+            "Certificates for the operator's own connection to a rediss:// broker; the files that "
+            "the address names are the workers'. Local mode does not look at it. Default: what "
+            "the address says."
+        ),
     )
     key_prefix: Annotated[str, StringConstraints(max_length=128)] = Field(
         default="",

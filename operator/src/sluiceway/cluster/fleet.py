@@ -31,6 +31,7 @@ class DeploymentFleet:
         watched: Watched,
         *,
         deployment: str,
+        owner: str | None,
         label: str,
         hints: bool,
         deployments: Watch[Deployment],
@@ -42,6 +43,8 @@ class DeploymentFleet:
 
         Args:
             deployment: its ``namespace/name``.
+            owner: the uid of the TaskQueue that it must belong to; None for one that a
+                team brought along.
             label: the value of our label that its pods bear; empty where they bear none.
             hints: whether its pods may be marked.
             went_otherwise: told how many pods Kubernetes removed in place of those
@@ -50,21 +53,30 @@ class DeploymentFleet:
         self.watched = watched
         self.deployment_key = deployment
         self.pods = pods
+        self._owner = owner
         self._label = label
         self._hints = hints
         self._deployments = deployments
         self._write = write
         self._went_otherwise = went_otherwise
         self._let_go: frozenset[str] = frozenset()
+        self._scaled: tuple[str, int] | None = None
+        """The uid and generation that the Deployment had when we last changed its number."""
 
     def take_over(self, before: DeploymentFleet) -> None:
         """Know what ``before``, the same fleet under its earlier spec, knew."""
         self._let_go = before._let_go
+        self._scaled = before._scaled
 
     @property
     def deployment(self) -> Deployment | None:
-        """The Deployment as it is now; None where it does not exist."""
-        return self._deployments.objects.get(self.deployment_key)
+        """The Deployment as it is now; None where it does not exist, or is another's."""
+        there = self._deployments.objects.get(self.deployment_key)
+        if there is not None and self._owner is not None:
+            controller = there.metadata.controller
+            if controller is None or controller.uid != self._owner:
+                return None
+        return there
 
     @property
     def replicas(self) -> int:
@@ -76,7 +88,11 @@ class DeploymentFleet:
     def rolling_out(self) -> bool:
         """Whether workers of more than one generation exist."""
         there = self.deployment
-        return there is not None and rolling_out(there, self._of(there)[0])
+        if there is None:
+            return False
+        sets = self._of(there)[0]
+        # Kubernetes may not have looked at it yet; what it has not looked at is our number.
+        return several_generations(sets) if self._is_our_number(there) else rolling_out(there, sets)
 
     @property
     def problem(self) -> str | None:
@@ -95,7 +111,7 @@ class DeploymentFleet:
     def leaving(self) -> frozenset[str]:
         """Who was let go, until Kubernetes has told somebody to go in answer."""
         there = self.deployment
-        if self._let_go and (there is None or not self._is_lowering(there)):
+        if self._let_go and (there is None or self._has_answered(there)):
             here = {pod.metadata.name for pod in self._staying(there)} if there else set()
             if stayed := self._let_go & here:
                 self._went_otherwise(len(stayed))
@@ -129,8 +145,9 @@ class DeploymentFleet:
             NotLeadingError: another replica leads.
         """
         there = self.deployment
-        if there is None or self.problem is not None:
+        if there is None or self.problem is not None or self._is_unseen(there):
             return
+        letting_go = frozenset(remove)
         if not self._is_lowering(there):
             await self._mark(there, frozenset(remove))
             if replicas < there.spec.replicas:
@@ -138,19 +155,22 @@ class DeploymentFleet:
                 unmarked = set(remove) - self.marked if self._hints else set()
                 here = {pod.metadata.name for pod in self._staying(there)}
                 replicas = min(replicas + len(unmarked & here), there.spec.replicas)
+                letting_go -= unmarked
         elif replicas < there.spec.replicas:
             return
         if replicas == there.spec.replicas:
             return
         try:
-            await self._write.scale(there, replicas)
+            was_sent = await self._write.scale(there, replicas)
         except KubeError as exc:
             if exc.status != CONFLICT:
                 raise
             log.info("%s: was scaled by somebody else: deciding anew", self.watched.key)
             return
-        if replicas < there.spec.replicas:
-            self._let_go = frozenset(remove)
+        if was_sent:
+            self._scaled = (there.metadata.uid, there.metadata.generation)
+            if replicas < there.spec.replicas:
+                self._let_go = letting_go
 
     async def _mark(self, there: Deployment, going: frozenset[str]) -> None:
         """Let exactly those that are to go bear our mark."""
@@ -160,6 +180,21 @@ class DeploymentFleet:
             name = pod.metadata.name
             if (name in going) is not _is_marked(pod):
                 await self._write.mark(pod.metadata.namespace, name, goes_first=name in going)
+
+    def _is_unseen(self, there: Deployment) -> bool:
+        """Whether the number that we wrote last is still on its way to our own watch."""
+        return self._scaled == (there.metadata.uid, there.metadata.generation)
+
+    def _is_our_number(self, there: Deployment) -> bool:
+        """Whether the Deployment's last change is the number that we wrote."""
+        if self._scaled is None:
+            return False
+        uid, generation = self._scaled
+        return (there.metadata.uid, there.metadata.generation) == (uid, generation + 1)
+
+    def _has_answered(self, there: Deployment) -> bool:
+        """Whether Kubernetes has told somebody to go, for all that was lowered."""
+        return not self._is_unseen(there) and not self._is_lowering(there)
 
     def _is_lowering(self, there: Deployment) -> bool:
         """Whether more pods exist than are asked for: somebody will be told to go.

@@ -16,6 +16,7 @@ from typing import Any
 from sluiceway.act.deployments import Deployments, mark_of
 from sluiceway.api.taskqueue import TaskQueue
 from sluiceway.broker.address import AddressError
+from sluiceway.cluster.certificates import Certificates
 from sluiceway.cluster.claims import Claim, Claims, DeploymentClaim, queue_claims
 from sluiceway.cluster.setup import SetupError
 from sluiceway.cluster.specs import Spec, Specs
@@ -59,6 +60,7 @@ class Settler:
         specs: Specs,
         view: ClusterView,
         keys: KeyReader,
+        certificates: Certificates,
         write: Deployments,
         agent_image: str,
     ) -> None:
@@ -67,6 +69,7 @@ class Settler:
         self._specs = specs
         self._view = view
         self._keys = keys
+        self._certificates = certificates
         self._write = write
         self._agent_image = agent_image
         self._claims = Claims()
@@ -98,6 +101,8 @@ class Settler:
     async def _own(self, spec: Spec, taskqueue: TaskQueue) -> Settled:
         """With a Deployment that is made of the TaskQueue."""
         key = f"{spec.namespace}/{name_of(taskqueue)}"
+        if (there := self._deployments.get(key)) is not None:
+            _check_owner(there, spec)
         problem: SetupProblem | None = None
         class_name, manifest = None, None
         try:
@@ -117,11 +122,11 @@ class Settler:
             problem = exc.problem
             pod = await self._pod_of(key)
         url = await url_of(taskqueue, pod, self._keys)
-        watched, url_problem = _watched(taskqueue, url)
+        watched, url_problem = await self._watched(taskqueue, url)
         concerned = self._claim(spec, watched, key)
         if manifest is not None:
             try:
-                await self._ensure(spec, key, manifest)
+                await self._ensure(key, manifest)
             except SetupError as exc:
                 problem = exc.problem
         return Settled(
@@ -149,7 +154,7 @@ class Settler:
         source = taskqueue.spec.broker.url_from
         pod = await self._pod_of(key) if source is not None and source.env is not None else {}
         url = await url_of(taskqueue, pod, self._keys)
-        watched, problem = _watched(taskqueue, url)
+        watched, problem = await self._watched(taskqueue, url)
         concerned = self._claim(spec, watched, key)
         return Settled(
             problem=problem,
@@ -158,6 +163,25 @@ class Settler:
             source=url.source,
             concerned=concerned,
         )
+
+    async def _watched(self, taskqueue: TaskQueue, url: Url) -> tuple[Watched, SetupProblem | None]:
+        """The fleet with its broker; an address that cannot be used is both's problem."""
+        namespace, tls = taskqueue.metadata.namespace, taskqueue.spec.broker.tls
+        problem = url.problem
+        if url.value is not None:
+            try:
+                address = address_in(namespace, url.value)
+                if tls is not None:
+                    address = await self._certificates.on(
+                        address, namespace=namespace, secret=tls.secret_name
+                    )
+                return Watched(taskqueue=taskqueue, address=address), None
+            except AddressError as exc:
+                problem = SetupProblem(reason="BrokerUrlInvalid", sentence=f"spec.broker: {exc}")
+            except SetupError as exc:
+                problem = exc.problem
+        assert problem is not None
+        return Watched(taskqueue=taskqueue, address=None, problem=problem.sentence), problem
 
     def _claim(self, spec: Spec, watched: Watched, deployment_key: str) -> frozenset[str]:
         """Claim the queues and the Deployment; an older TaskQueue's stay its own."""
@@ -194,15 +218,13 @@ class Settler:
         spec: Mapping[str, Any] = body["spec"]["template"]["spec"]
         return spec
 
-    async def _ensure(self, spec: Spec, key: str, manifest: dict[str, Any]) -> None:
+    async def _ensure(self, key: str, manifest: dict[str, Any]) -> None:
         """Let the Deployment be as the manifest says; do nothing where it is.
 
         Raises:
-            SetupError: the API server refuses it, or another Deployment has its name.
+            SetupError: the API server refuses it.
         """
         there = self._deployments.get(key)
-        if there is not None:
-            _check_owner(there, spec)
         mark = there.metadata.annotations.applied if there is not None else None
         try:
             if there is None or (mark is None and there.spec.replicas == 0):
@@ -248,23 +270,12 @@ class Settler:
         return self._view.deployments.objects
 
 
-def _watched(taskqueue: TaskQueue, url: Url) -> tuple[Watched, SetupProblem | None]:
-    """The fleet with its broker; an address that cannot be used is both's problem."""
-    if url.value is None:
-        assert url.problem is not None
-        return (
-            Watched(taskqueue=taskqueue, address=None, problem=url.problem.sentence),
-            url.problem,
-        )
-    try:
-        address = address_in(taskqueue.metadata.namespace, url.value)
-    except AddressError as exc:
-        problem = SetupProblem(reason="BrokerUrlInvalid", sentence=f"spec.broker: {exc}")
-        return Watched(taskqueue=taskqueue, address=None, problem=problem.sentence), problem
-    return Watched(taskqueue=taskqueue, address=address), None
-
-
 def _check_owner(there: Deployment, spec: Spec) -> None:
+    """Another's Deployment of the same name is not to be touched, and not to be scaled.
+
+    Raises:
+        SetupError: it is one.
+    """
     owner = there.metadata.controller
     if owner is not None and owner.uid == spec.uid:
         return

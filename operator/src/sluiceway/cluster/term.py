@@ -14,12 +14,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from sluiceway.act.deployments import Deployments, NotLeadingError
 from sluiceway.act.leases import BrokerLeases
 from sluiceway.broker.address import BrokerAddress
 from sluiceway.broker.connection import Brokers
+from sluiceway.cluster.certificates import Certificates
 from sluiceway.cluster.fleet import DeploymentFleet
 from sluiceway.cluster.pods import FollowedPods, selector_text
 from sluiceway.cluster.settle import Settled, Settler
@@ -98,6 +100,7 @@ class Term:
         view: ClusterView,
         write: Deployments,
         reports: Reports,
+        certificates: Path,
         agent_image: str,
         asker: str,
         epoch: int,
@@ -108,6 +111,7 @@ class Term:
         """Do nothing yet.
 
         Args:
+            certificates: a folder for brokers' certificates; nobody else may read it.
             asker: who asks for drains, for whoever looks at the leases.
             epoch: of this term; higher than that of any before it.
             beats: where each broker's loop shows that it goes on.
@@ -129,6 +133,7 @@ class Term:
             specs=specs,
             view=view,
             keys=self._keys,
+            certificates=Certificates(self._keys, certificates),
             write=write,
             agent_image=agent_image,
         )
@@ -271,11 +276,13 @@ class Term:
         before = self._held.get(key)
         if before is not None and before.settled == settled:
             return
-        pods, following, label, selector = self._view.pods, None, spec.name, ""
+        pods, following, selector = self._view.pods, None, ""
+        owner: str | None = spec.uid
+        label = spec.name
         worker = watched.taskqueue.spec.worker
         hints = worker.agent != "none"
         if worker.deployment_ref is not None:
-            hints, label = worker.deployment_ref.pod_hints, ""
+            hints, label, owner = worker.deployment_ref.pod_hints, "", None
             there = self._view.deployments.objects.get(settled.deployment)
             selector = selector_text(there) if there is not None else ""
             if before is not None and before.following is not None and before.selector == selector:
@@ -291,6 +298,7 @@ class Term:
         fleet = DeploymentFleet(
             watched,
             deployment=settled.deployment,
+            owner=owner,
             label=label,
             hints=hints,
             deployments=self._view.deployments,

@@ -64,6 +64,7 @@ class Leadership:
         identity: str,
         pace: LeasePace | None = None,
         clock: Callable[[], float] = boot_clock,
+        tried: Callable[[], None] = lambda: None,
     ) -> None:
         """Stand for nothing yet.
 
@@ -71,6 +72,7 @@ class Leadership:
             lease: through a client of its own, so that a renewal never waits behind others.
             identity: of this process, and of no other, an earlier one of this pod included.
             clock: never goes back, seconds.
+            tried: called at each attempt to lead or to go on leading, whatever comes of it.
         """
         self.problem: str | None = None
         """Why the last attempt to lead, or to go on leading, failed, as a sentence."""
@@ -78,6 +80,7 @@ class Leadership:
         self._identity = identity
         self._pace = pace or LeasePace()
         self._clock = clock
+        self._tried = tried
         self._seen: Lease | None = None
         self._seen_at = clock()
         self._renewed_at: float | None = None
@@ -128,6 +131,7 @@ class Leadership:
             await asyncio.sleep(self._pace.retry_s * (0.5 + random.random()))
 
     async def _try_to_lead(self) -> int | None:
+        self._tried()
         timeout_s = self._pace.call_s
         there = await self._lease.read(timeout_s=timeout_s)
         if there is not None:
@@ -190,6 +194,7 @@ class Leadership:
 
     async def _renew(self) -> bool:
         """Try once; False when another leads for certain. Failing to ask proves nothing."""
+        self._tried()
         assert self._seen is not None
         asked_at = self._clock()
         try:

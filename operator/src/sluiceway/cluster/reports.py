@@ -1,0 +1,169 @@
+"""Everything that is told of TaskQueues while this replica leads.
+
+Each is told from one source, several times over: its status for whoever looks at it, a
+log line and an Event for what changed, metrics for what moves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from sluiceway.act.deployments import NotLeadingError
+from sluiceway.cluster.settle import Settled
+from sluiceway.cluster.specs import Spec, Specs
+from sluiceway.cluster.term import Term
+from sluiceway.report.decision_log import DecisionLog
+from sluiceway.report.event_writer import EventWriter
+from sluiceway.report.events import events_between
+from sluiceway.report.meters import FleetMeters
+from sluiceway.report.notices import Notice, Subject, notice_of, notices_between
+from sluiceway.report.resource import Seen, SetupProblem, resource_status
+from sluiceway.report.status import FleetStatus
+from sluiceway.report.status_writer import StatusWriter
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Known:
+    """One TaskQueue, as far as it was told of in this term."""
+
+    spec: Spec
+    settled: Settled
+    fleet: FleetStatus | None = None
+
+
+class ClusterReports:
+    """The reports of one replica (``term.Reports``), term after term."""
+
+    def __init__(
+        self,
+        *,
+        specs: Specs,
+        statuses: StatusWriter | None,
+        events: EventWriter | None,
+        meters: FleetMeters,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Tell nothing yet.
+
+        Args:
+            statuses, events: None in a dry run.
+            clock: Unix seconds.
+        """
+        self._specs = specs
+        self._statuses = statuses
+        self._events = events
+        self._meters = meters
+        self._clock = clock
+        self._log = DecisionLog()
+        self._known: dict[str, _Known] = {}
+        self._term: Term | None = None
+
+    @asynccontextmanager
+    async def term(self, term: Term) -> AsyncIterator[None]:
+        """Tell of what this term does, for as long as the block lasts."""
+        self._term = term
+        async with asyncio.TaskGroup() as tasks:
+            writing = [
+                tasks.create_task(writer.run())
+                for writer in (self._statuses, self._events)
+                if writer is not None
+            ]
+            try:
+                yield
+            finally:
+                self._term = None
+                self._known.clear()
+                self._log.clear()
+                self._meters.clear()
+                for task in writing:
+                    task.cancel()
+
+    def add(self, status: FleetStatus) -> None:
+        """A fleet was observed, decided on and acted for."""
+        if (known := self._known.get(status.fleet)) is None or self._term is None:
+            return
+        for event in events_between(known.fleet, status):
+            self._tell(known, notice_of(event))
+        known.fleet = status
+        self._log.add(status)
+        self._meters.add(status)
+        self._write(known)
+        self._term.looked_at(status)
+
+    def failed(self, fleet: str, at: float, exc: Exception) -> None:
+        """A fleet's tick ended with an error; its workers stay as they are."""
+        if not isinstance(exc, NotLeadingError):
+            self._log.failed(fleet, at, exc)
+            self._meters.failed(fleet, at, exc)
+
+    def settled(self, spec: Spec, settled: Settled) -> None:
+        """A TaskQueue was looked at."""
+        before = self._known.get(spec.key)
+        known = _Known(spec=spec, settled=settled)
+        if before is not None and settled.watched is not None:
+            known.fleet = before.fleet
+        self._known[spec.key] = known
+        self._tell_of(before.settled.problem if before else None, known)
+        if before is None and self._statuses is not None:
+            self._statuses.adopt(spec.key, spec.status)
+        self._write(known)
+
+    def went_otherwise(self, key: str, count: int) -> None:
+        """Kubernetes removed so many pods of this fleet in place of those asked for."""
+        self._meters.went_otherwise(key, count)
+
+    def forget(self, key: str) -> None:
+        """A TaskQueue exists no more."""
+        self._known.pop(key, None)
+        self._log.drop(key)
+        self._meters.drop(key)
+        if self._statuses is not None:
+            self._statuses.drop(key)
+
+    def gone(self, key: str) -> None:
+        """The API server does not know a TaskQueue whose end nobody told us of."""
+        if (known := self._known.get(key)) is not None:
+            self._specs.remove_taskqueue(key, known.spec.uid)
+
+    def _write(self, known: _Known) -> None:
+        if self._statuses is None or self._term is None:
+            return
+        spec, settled = known.spec, known.settled
+        seen = Seen(
+            at=self._clock(),
+            generation=spec.generation,
+            taskqueue=spec.taskqueue,
+            class_name=settled.class_name,
+            problem=settled.problem,
+            fleet=known.fleet,
+            broker_warnings=self._term.warnings_of(spec.key),
+        )
+        before = self._statuses.latest(spec.key)
+        status = resource_status(seen, before)
+        self._statuses.put(spec.key, status)
+        for notice in notices_between(before, status, self._clock()):
+            self._tell(known, notice)
+
+    def _tell(self, known: _Known, notice: Notice) -> None:
+        if self._events is not None:
+            spec = known.spec
+            subject = Subject(namespace=spec.namespace, name=spec.name, uid=spec.uid)
+            self._events.tell(subject, notice)
+
+    def _tell_of(self, before: SetupProblem | None, known: _Known) -> None:
+        now = known.settled.problem
+        if now == before:
+            return
+        about = {"namespace": known.spec.namespace, "taskqueue": known.spec.name}
+        if now is not None:
+            reason = {"reason": now.reason}
+            log.warning("%s: %s", known.spec.key, now.sentence, extra=about | reason)
+        else:
+            log.info("%s: it can be served again", known.spec.key, extra=about)
