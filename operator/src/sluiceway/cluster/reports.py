@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import msgspec
+
 from sluiceway.act.deployments import NotLeadingError
 from sluiceway.cluster.settle import Settled
 from sluiceway.cluster.specs import Spec, Specs
@@ -99,7 +101,7 @@ class ClusterReports:
 
     def failed(self, fleet: str, at: float, exc: Exception) -> None:
         """A fleet's tick ended with an error; its workers stay as they are."""
-        if not isinstance(exc, NotLeadingError):
+        if fleet in self._known and not isinstance(exc, NotLeadingError):
             self._log.failed(fleet, at, exc)
             self._meters.failed(fleet, at, exc)
 
@@ -107,12 +109,13 @@ class ClusterReports:
         """A TaskQueue was looked at."""
         before = self._known.get(spec.key)
         known = _Known(spec=spec, settled=settled)
-        if before is not None and settled.watched is not None:
-            known.fleet = before.fleet
+        if before is not None and before.spec.generation == spec.generation:
+            # What was decided on an earlier spec does not say that this one is in force.
+            known.fleet = before.fleet if settled.watched is not None else None
         self._known[spec.key] = known
         self._tell_of(before.settled.problem if before else None, known)
         if before is None and self._statuses is not None:
-            self._statuses.adopt(spec.key, spec.status)
+            self._statuses.adopt(spec.key, msgspec.json.decode(spec.status))
         self._write(known)
 
     def went_otherwise(self, key: str, count: int) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
 from sluiceway.api.problem import Problem
 from sluiceway.api.taskqueue import TaskQueue
 from sluiceway.api.validate import judge
@@ -29,8 +31,8 @@ class Spec:
     taskqueue: TaskQueue | None
     """None where it has problems."""
     problems: tuple[Problem, ...] = ()
-    status: Mapping[str, Any]
-    """What stands in its status: what an earlier leader wrote."""
+    status: bytes = b"{}"
+    """Its status as JSON, which a new leader goes on from: as an object it would be far larger."""
 
     @property
     def namespace(self) -> str:
@@ -67,7 +69,7 @@ class Specs:
         """It exists, and looks like this."""
         meta = body["metadata"]
         key = f"{meta['namespace']}/{meta['name']}"
-        status = body.get("status") or {}
+        status = msgspec.json.encode(body.get("status") or {})
         before = self.taskqueues.get(key)
         generation = int(meta.get("generation", 0))
         if before is not None and (before.uid, before.generation) == (meta["uid"], generation):

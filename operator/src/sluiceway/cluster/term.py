@@ -13,7 +13,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -50,6 +50,9 @@ DISTRUST_S = 5.0
 TICK_LIMIT_S = 90.0
 """Ticks come every ten seconds at least, and a broker or an API server that does not
 answer holds one up for less than half a minute."""
+MISSING = frozenset({"WorkerClassNotFound", "DeploymentNotFound", "BrokerUrlUnknown"})
+MISSING_FOR_S = 10.0
+"""For so long nobody is called for something that does not exist yet."""
 _RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -146,6 +149,7 @@ class Term:
         self._touched: dict[str, None] = {}
         self._busy: set[str] = set()
         self._failures: dict[str, int] = {}
+        self._missing_since: dict[str, float] = {}
         self._distrusted_at: dict[str, float] = {}
         self._something = asyncio.Condition()
         self._tasks: asyncio.TaskGroup
@@ -259,10 +263,12 @@ class Term:
             await self._let_be(key)
         if spec is None:
             self._use(key, frozenset())
+            self._missing_since.pop(key, None)
+            self._distrusted_at.pop(key, None)
             self.touch(self._settler.forget(key))
             self._reports.forget(key)
             return
-        settled = await self._settler.settle(spec)
+        settled = self._with_patience(key, await self._settler.settle(spec))
         self._use(key, _uses(spec, settled))
         self._reports.settled(spec, settled)
         if settled.watched is None:
@@ -270,6 +276,19 @@ class Term:
         else:
             await self._take_up(key, spec, settled, settled.watched)
         self.touch(settled.concerned)
+
+    def _with_patience(self, key: str, settled: Settled) -> Settled:
+        """What is missing may be about to come: tools apply objects in an order of their own."""
+        problem = settled.problem
+        if problem is None or problem.reason not in MISSING:
+            self._missing_since.pop(key, None)
+            return settled
+        now = time.monotonic()
+        left_s = self._missing_since.setdefault(key, now) + MISSING_FOR_S - now
+        if left_s <= 0:
+            return settled
+        asyncio.get_running_loop().call_later(left_s, self._touch_if_leading, key)
+        return replace(settled, problem=replace(problem, person_must_act=False))
 
     async def _take_up(self, key: str, spec: Spec, settled: Settled, watched: Watched) -> None:
         """Let the fleet be ticked as it is written now."""

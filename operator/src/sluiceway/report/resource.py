@@ -99,11 +99,12 @@ def _described(seen: Seen, before: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _numbers(fleet: FleetStatus) -> dict[str, Any]:
-    body: dict[str, Any] = {"scheduled": shown_count(fleet.scheduled)}
+    body: dict[str, Any] = {}
     if fleet.waiting is not None:
         body["waiting"] = shown_count(fleet.waiting)
     if fleet.in_flight is not None:
         body["inFlight"] = shown_count(fleet.in_flight)
+        body["scheduled"] = shown_count(fleet.scheduled)  # said in the same heartbeats
     if fleet.oldest_wait_s is not None:
         exact = all(q.oldest_wait_is_exact for q in fleet.queues if q.oldest_wait_s is not None)
         body["oldestTaskAge"] = ("" if exact else "≥") + shown_duration(fleet.oldest_wait_s)
