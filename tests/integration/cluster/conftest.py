@@ -66,7 +66,7 @@ class InCluster:
         """The object once it ``holds``; a hang says how it looked last."""
         found: dict[str, Any] | None = None
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 while not holds(found := await self.get(kind, name)):  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
         except TimeoutError:
@@ -116,7 +116,7 @@ class Running:
     async def stop(self) -> None:
         """In good order; what went wrong in it is raised here."""
         self._stop.set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):  # only reached by a hang
             await self._task
 
 
