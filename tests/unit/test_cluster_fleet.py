@@ -179,6 +179,16 @@ async def test_who_is_not_marked_yet_is_not_let_go_with_those_that_are(world: Wo
     assert world.otherwise == []
 
 
+async def test_of_two_marked_ones_kubernetes_may_take_either(world: World) -> None:
+    world.asks_for(3)
+    world.has(pod("a", marked=True), pod("b"), pod("c"))
+    await world.fleet.scale(1, ("a", "b"))
+    world.asks_for(2)
+    world.has(pod("a", marked=True), pod("b", marked=True, stopping=True), pod("c"))
+    assert world.fleet.leaving == frozenset()
+    assert world.otherwise == []
+
+
 async def test_a_number_of_ours_that_kubernetes_has_not_looked_at_is_no_rollout(
     world: World,
 ) -> None:

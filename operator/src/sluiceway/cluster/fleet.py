@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from sluiceway.act.deployments import GOES_FIRST, Deployments
 from sluiceway.cluster.pods import FollowedPods
@@ -21,6 +22,18 @@ from sluiceway.kube.workers import rolling_out, running_workers, several_generat
 from sluiceway.observe import RunningWorker, Watched
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Lowering:
+    """A lower number that was asked for."""
+
+    let_go: frozenset[str]
+    """For whom it was lowered."""
+    may_go: frozenset[str]
+    """These, and those whose marks Kubernetes may know before we see them."""
+    before: frozenset[str]
+    """Who was there."""
 
 
 class DeploymentFleet:
@@ -59,13 +72,13 @@ class DeploymentFleet:
         self._deployments = deployments
         self._write = write
         self._went_otherwise = went_otherwise
-        self._let_go: frozenset[str] = frozenset()
+        self._lowering: _Lowering | None = None
         self._scaled: tuple[str, int] | None = None
         """The uid and generation that the Deployment had when we last changed its number."""
 
     def take_over(self, before: DeploymentFleet) -> None:
         """Know what ``before``, the same fleet under its earlier spec, knew."""
-        self._let_go = before._let_go
+        self._lowering = before._lowering
         self._scaled = before._scaled
 
     @property
@@ -111,15 +124,18 @@ class DeploymentFleet:
     def leaving(self) -> frozenset[str]:
         """Who was let go, until Kubernetes has told somebody to go in answer."""
         there = self.deployment
-        if self._let_go and (there is None or self._has_answered(there)):
-            here = {pod.metadata.name for pod in self._staying(there)} if there else set()
-            if stayed := self._let_go & here:
-                self._went_otherwise(len(stayed))
+        if self._lowering and (there is None or self._has_answered(there)):
+            here = self._names(there) if there else frozenset()
+            others = self._lowering.before - self._lowering.may_go - here
+            if others and self._lowering.let_go & here:
+                self._went_otherwise(len(others))
                 log.info(
-                    "%s: Kubernetes removed others than %s", self.watched.key, ", ".join(stayed)
+                    "%s: Kubernetes removed %s in place of workers that were marked",
+                    self.watched.key,
+                    ", ".join(sorted(others)),
                 )
-            self._let_go = frozenset()
-        return self._let_go
+            self._lowering = None
+        return self._lowering.let_go if self._lowering else frozenset()
 
     @property
     def marked(self) -> frozenset[str]:
@@ -147,15 +163,14 @@ class DeploymentFleet:
         there = self.deployment
         if there is None or self.problem is not None or self._is_unseen(there):
             return
-        letting_go = frozenset(remove)
+        may_go = let_go = frozenset(remove)
         if not self._is_lowering(there):
-            await self._mark(there, frozenset(remove))
+            await self._mark(there, may_go)
             if replicas < there.spec.replicas:
                 # Only as many as Kubernetes knows whom to take for.
-                unmarked = set(remove) - self.marked if self._hints else set()
-                here = {pod.metadata.name for pod in self._staying(there)}
-                replicas = min(replicas + len(unmarked & here), there.spec.replicas)
-                letting_go -= unmarked
+                unmarked = may_go - self.marked if self._hints else frozenset()
+                replicas = min(replicas + len(unmarked & self._names(there)), there.spec.replicas)
+                let_go = may_go - unmarked
         elif replicas < there.spec.replicas:
             return
         if replicas == there.spec.replicas:
@@ -170,7 +185,8 @@ class DeploymentFleet:
         if was_sent:
             self._scaled = (there.metadata.uid, there.metadata.generation)
             if replicas < there.spec.replicas:
-                self._let_go = letting_go
+                before = self._names(there)
+                self._lowering = _Lowering(let_go=let_go, may_go=may_go, before=before)
 
     async def _mark(self, there: Deployment, going: frozenset[str]) -> None:
         """Let exactly those that are to go bear our mark."""
@@ -203,6 +219,9 @@ class DeploymentFleet:
         """
         sets, _ = self._of(there)
         return len(self._staying(there)) > there.spec.replicas and not several_generations(sets)
+
+    def _names(self, there: Deployment) -> frozenset[str]:
+        return frozenset(pod.metadata.name for pod in self._staying(there))
 
     def _staying(self, there: Deployment) -> list[Pod]:
         return [pod for pod in self._of(there)[1] if not (pod.finished or pod.stopping)]
