@@ -55,6 +55,10 @@ cluster: setup ## a Kubernetes with two nodes on this machine (root, Linux)
 cluster-down: setup ## end it, and leave nothing behind
 	$(BIN)/python tests/cluster down
 
+.PHONY: e2e
+e2e: setup ## the operator on real nodes, scene after scene (root, Linux)
+	$(BIN)/pytest tests/e2e $(ARGS)
+
 .PHONY: bench
 bench: setup ## side-by-side measurements (small; see benchmarks/README.md)
 	$(BIN)/python -m benchmarks

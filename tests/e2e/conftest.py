@@ -1,0 +1,103 @@
+"""The operator as it ships, on real nodes: installed once, then scene after scene.
+
+Each scene has a namespace of its own under Kubernetes' profile ``restricted``, with a
+broker and a ledger in it. When one fails, what the operator and the namespace have to
+say is added to the report.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stage import images as builds
+from stage.counting import Tasks
+from stage.objects import CLASSES
+from stage.operator import Operator
+from stage.scene import Scene
+from stage.servers import served
+from testcluster.engine import Engine
+from testcluster.fixtures import Namespace
+from testcluster.kubectl import Kubectl
+from testcluster.provider import Cluster, ExistingCluster
+
+# The first run on a machine makes a base image, from Debian's packages.
+SETUP_HANGS_S = 1800
+STATUS = "{range .items[*]}{.metadata.name} {.status}{'\\n'}{end}"
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.timeout(SETUP_HANGS_S))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    report = yield
+    operator = getattr(item, "funcargs", {}).get("operator")
+    if report.when == "call" and report.failed and isinstance(operator, Operator):
+        report.sections.append(("the operator", operator.logs()))
+        namespace = item.funcargs.get("cluster_namespace")  # type: ignore[attr-defined]
+        if namespace is not None:
+            report.sections.append(("the namespace", _told(namespace.kubectl)))
+    return report
+
+
+def _told(kubectl: Kubectl) -> str:
+    said = [
+        kubectl.try_run("get", "taskqueues,deployments,pods", "--output=wide").stdout,
+        kubectl.try_run("get", "taskqueues", f"--output=jsonpath={STATUS}").stdout,
+        kubectl.try_run("get", "events", "--sort-by=.lastTimestamp").stdout[-6000:],
+    ]
+    return "\n".join(said)
+
+
+@pytest.fixture(scope="session")
+def images(
+    request: pytest.FixtureRequest, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """All images, known to the nodes; a cluster of the user's own is taken to have them."""
+    if isinstance(cluster, ExistingCluster):
+        return
+    engine: Engine = request.getfixturevalue("image_engine")
+    builds.build_all(engine)
+    builds.load_all(engine, cluster, tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="session")
+def operator(images: None, cluster: Cluster) -> Operator:
+    """The operator, installed from manifests/base with the rights that ship, and ready."""
+    installed = Operator(cluster.kubectl)
+    installed.install()
+    for one in CLASSES:
+        cluster.kubectl.apply(json.dumps(one))
+    return installed
+
+
+@pytest.fixture
+def restricted(operator: Operator, cluster_namespace: Namespace) -> Namespace:
+    """A namespace that takes nothing but pods of the profile."""
+    cluster_namespace.kubectl.run(
+        *("label", "namespace", cluster_namespace.name),
+        "pod-security.kubernetes.io/enforce=restricted",
+    )
+    return cluster_namespace
+
+
+@pytest.fixture
+def scene(restricted: Namespace) -> Iterator[Scene]:
+    """A restricted namespace with a broker and a ledger."""
+    kubectl = restricted.kubectl
+    with served(kubectl, "redis") as broker, served(kubectl, "ledger") as ledger:
+        yield Scene(
+            kubectl=kubectl,
+            namespace=restricted.name,
+            broker=broker,
+            ledger=ledger,
+            tasks=Tasks(broker, ledger),
+        )

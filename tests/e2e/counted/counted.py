@@ -1,0 +1,30 @@
+"""A user's plain Celery application, whose one task counts its own runs.
+
+Each run leaves a row when it begins and one when it ends, in a server that no test
+stops: what is lost, cut or run twice is asked of these rows, by task id.
+"""
+
+import json
+import os
+import time
+
+import redis
+from celery import Celery
+
+app = Celery("counted")
+app.conf.task_ignore_result = True
+
+ledger = redis.Redis.from_url("redis://ledger:6379/0", retry_on_timeout=True)
+
+
+@app.task(bind=True)
+def work(self, seconds):
+    """Take so long."""
+    _note(self.request.id, "began")
+    time.sleep(seconds)
+    _note(self.request.id, "ended")
+
+
+def _note(task_id, event):
+    row = [task_id, event, time.time(), os.environ.get("HOSTNAME")]
+    ledger.rpush("runs", json.dumps(row))

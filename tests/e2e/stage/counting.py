@@ -1,0 +1,98 @@
+"""What became of each task, counted by its id in a server that no test stops."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import redis
+from celery import Celery
+
+from stage.servers import Server
+
+RUNS = "runs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """Task ids; each is empty where all went well."""
+
+    lost: list[str] = field(default_factory=list)
+    """Published, and never run to the end."""
+    twice: list[str] = field(default_factory=list)
+    """Begun more than once."""
+    cut: list[str] = field(default_factory=list)
+    """Begun more often than ended."""
+
+
+CLEAN = Tally()
+
+
+class Tasks:
+    """Publishes the counted task to a broker, and asks the ledger what became of them."""
+
+    def __init__(self, broker: Server, ledger: Server) -> None:
+        self._broker = broker
+        self._ledger = ledger
+        self.published: list[str] = []
+        """The ids of all that the broker has taken."""
+
+    def publish(self, queue: str, count: int, *, seconds: float) -> None:
+        """Publish so many tasks, each as an application does it."""
+        port = self._broker.client.connection_pool.connection_kwargs["port"]
+        with Celery(broker=f"redis://127.0.0.1:{port}/0") as app:
+            app.conf.task_ignore_result = True
+            for _ in range(count):
+                sent = app.send_task("counted.work", (seconds,), queue=queue)
+                self.published.append(sent.id)
+
+    def push(self, queue: str, count: int, *, seconds: float) -> float:
+        """Put so many into the queue by one LPUSH: they are there at one moment.
+
+        Returns:
+            That moment, on the monotonic clock.
+        """
+        staging = f"staged-{uuid.uuid4().hex}"
+        self.publish(staging, count, seconds=seconds)
+        messages = self._broker.client.lrange(staging, 0, -1)
+        self._broker.client.delete(staging)
+        assert len(messages) == count
+        at = time.monotonic()
+        self._broker.client.lpush(queue, *messages)
+        return at
+
+    def ended(self) -> int:
+        """How many have run to their end at least once."""
+        return len(self._by_event("ended"))
+
+    def begun(self) -> int:
+        """How many have begun."""
+        return len(self._by_event("began"))
+
+    def done(self) -> bool:
+        """Whether all that was published has ended."""
+        return self.ended() >= len(self.published)
+
+    def tally(self) -> Tally:
+        """What went wrong."""
+        began, ended = self._by_event("began"), self._by_event("ended")
+        return Tally(
+            lost=[one for one in self.published if not ended[one]],
+            twice=[one for one in self.published if began[one] > 1],
+            cut=[one for one in self.published if began[one] > ended[one]],
+        )
+
+    def workers(self) -> set[str]:
+        """The pods that have run a task."""
+        return {row[3] for row in self._rows()}
+
+    def _by_event(self, event: str) -> Counter[str]:
+        return Counter(row[0] for row in self._rows() if row[1] == event)
+
+    def _rows(self) -> Iterable[list[str]]:
+        client: redis.Redis = self._ledger.client
+        return [json.loads(row) for row in client.lrange(RUNS, 0, -1)]

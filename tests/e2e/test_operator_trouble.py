@@ -1,0 +1,66 @@
+"""An operator that is killed, frozen, or gone: fleets end where they would have ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from stage.counting import CLEAN
+from stage.operator import Operator
+from stage.scene import Scene
+from stage.until import until
+from testcluster.local import LocalCluster
+from testcluster.provider import Cluster
+
+
+def test_a_leader_that_is_killed_in_a_burst_is_followed_by_another_and_all_ends_well(
+    scene: Scene, operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fleet = scene.fleet("exports", scaling={"maxReplicas": 4})
+    scene.tasks.publish("exports", 16, seconds=0.5)
+    leader, term = operator.leader(), operator.lease()["leaseTransitions"]
+    killed_at = time.monotonic()
+    operator.kubectl.run("delete", "pod", leader, "--grace-period=0", "--force")
+    until(lambda: operator.lease()["leaseTransitions"] > term, that="another one leads")
+    took = time.monotonic() - killed_at
+    scene.tasks.publish("exports", 16, seconds=0.5)
+    scene.await_all_done()
+    fleet.await_replicas(0)
+    assert scene.tasks.tally() == CLEAN
+    operator.await_ready()
+    with capsys.disabled():
+        print(f"\na killed leader was followed after {took:.1f} s")
+
+
+def test_a_frozen_leader_that_thaws_does_nothing_more_and_all_ends_well(
+    scene: Scene, operator: Operator, cluster: Cluster
+) -> None:
+    if not isinstance(cluster, LocalCluster):
+        pytest.skip("only nodes of our own let us freeze a container")
+    fleet = scene.fleet("exports", scaling={"maxReplicas": 4})
+    scene.tasks.publish("exports", 24, seconds=0.5)
+    leader, term = operator.leader(), operator.lease()["leaseTransitions"]
+    with frozen(cluster, operator, leader):
+        until(lambda: operator.lease()["leaseTransitions"] > term, that="another one leads")
+        scene.tasks.publish("exports", 24, seconds=0.5)
+    assert operator.leader() != leader
+    scene.await_all_done()
+    fleet.await_replicas(0)
+    assert scene.tasks.tally() == CLEAN
+    operator.await_ready()
+
+
+@contextmanager
+def frozen(cluster: LocalCluster, operator: Operator, pod: str) -> Iterator[None]:
+    """Stop a pod's processes where they are, without their knowing."""
+    stored = operator.kubectl.get("pod", pod)
+    node = cluster.nodes[stored["spec"]["nodeName"]]
+    container = stored["status"]["containerStatuses"][0]["containerID"].split("//")[1]
+    tasks = ("ctr", "--namespace=k8s.io", "tasks")
+    node.command(*tasks, "pause", container)
+    try:
+        yield
+    finally:
+        node.command(*tasks, "resume", container)
