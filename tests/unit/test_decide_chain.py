@@ -506,3 +506,16 @@ def test_resuming_after_a_pause_is_a_fresh_start() -> None:
     paused = decide(spec(paused=True), seen(1, replicas=5), knows(1.0), NOW)
     resumed = decide(spec(), seen(1, replicas=5), paused.history, NOW + 1)
     assert (resumed.desired, resumed.reason) == (5, Reason.STABILIZED)
+
+
+def test_workers_are_not_added_to_those_that_cannot_work() -> None:
+    found = decide(spec(), seen(1000, replicas=2, stuck="no image"), knows(10.0), NOW)
+    assert (found.desired, found.replicas, found.reason) == (2, 2, Reason.WORKERS_FAILING)
+    assert "no image" in found.sentence
+
+
+def test_a_fleet_that_is_stuck_may_still_shrink_and_may_start_from_zero() -> None:
+    idle = decide(spec(), seen(0, replicas=2, stuck="no image"), knows(idle_s=600.0), NOW)
+    assert idle.desired == 0
+    first = decide(spec(), seen(1000, replicas=0, stuck="no quota"), knows(10.0), NOW)
+    assert first.desired > 0

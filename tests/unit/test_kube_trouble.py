@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sluiceway.kube.trouble import LONGEST, trouble
+from sluiceway.kube.trouble import LONGEST, NODE_WITHIN_S, stuck, trouble
 from sluiceway.kube.views import Condition, Deployment, DeploymentStatus, Pod
 
 FLEET = Deployment()
@@ -137,3 +137,28 @@ def test_words_without_end_are_cut() -> None:
     assert said is not None
     assert "…" in said
     assert len(said) < LONGEST + 200
+
+
+READY = pod({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]})
+CREATED = NO_NODE.metadata.creation_timestamp.timestamp()
+
+
+def test_a_missing_image_is_missing_for_every_further_pod() -> None:
+    said = stuck(FLEET, (waiting("ErrImagePull", "not found"),), CREATED + 1)
+    assert said is not None
+    assert "cannot get their image" in said
+
+
+def test_a_fleet_of_which_one_worker_works_may_grow() -> None:
+    assert stuck(FLEET, (READY, waiting("ErrImagePull", "not found")), CREATED + 1) is None
+
+
+def test_pods_that_find_no_node_call_for_one_and_are_given_time_for_it() -> None:
+    assert stuck(FLEET, (NO_NODE,), CREATED + NODE_WITHIN_S) is None
+    said = stuck(FLEET, (NO_NODE,), CREATED + NODE_WITHIN_S + 1)
+    assert said is not None
+    assert "find no node" in said
+
+
+def test_workers_that_only_start_slowly_hold_nobody_up() -> None:
+    assert stuck(FLEET, (waiting("ContainerCreating"), RUNNING), CREATED + 1e6) is None

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from sluiceway.kube.views import (
     Condition,
+    ContainerStatus,
     Deployment,
     DeploymentSpec,
     DeploymentStatus,
@@ -119,3 +121,11 @@ def test_one_replica_set_with_pods_is_no_rollout_however_many_are_empty() -> Non
 
 def test_a_change_that_the_controller_has_not_looked_at_may_be_a_rollout() -> None:
     assert rolling_out(fleet(generation=2, observed=1), (replica_set("new", there=2),))
+
+
+def test_a_start_that_was_held_up_or_is_not_the_first_is_no_measure() -> None:
+    restarted = msgspec.structs.replace(
+        pod("restarted"), status=PodStatus(container_statuses=(ContainerStatus(restart_count=1),))
+    )
+    found = running_workers((pod("good"), pod("hindered"), restarted), hindered={"hindered"})
+    assert {one.name for one in found if one.start_counts} == {"good"}

@@ -357,3 +357,23 @@ def test_heartbeats_are_expected_where_the_agent_is(
         {"metadata": {"name": "video"}, "spec": {"worker": worker_spec}}
     )
     assert Watched.of(taskqueue, URL).reports is reports
+
+
+def test_a_cold_start_counts_from_the_wish_for_the_pod_and_not_from_its_process() -> None:
+    watched = fleet()
+    beat = replace(BEAT, up_s=10.0, started_in_s=2.0)
+    pod = RunningWorker(name="video-1", created_at=900.0, ready=True)
+    seen, _ = observe(
+        reading(watched, beat, at=1000.0 + SERVER_AHEAD_S, age_s=0.5),
+        watched,
+        workers=[pod],
+        replicas=1,
+        memory=Memory(),
+        now=1000.0,
+    )
+    assert seen.workers[0].started_in_s == 89.5
+    late = replace(pod, start_counts=False)
+    seen, _ = observe(
+        reading(watched, beat), watched, workers=[late], replicas=1, memory=Memory(), now=1000.0
+    )
+    assert seen.workers[0].started_in_s is None

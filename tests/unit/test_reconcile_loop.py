@@ -30,6 +30,7 @@ class Fleet:
         )
         self.replicas = replicas
         self.rolling_out = False
+        self.stuck: str | None = None
         self.marked: frozenset[str] = frozenset()
         self.leaving: frozenset[str] = frozenset()
         self.trouble: str | None = None

@@ -20,10 +20,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sluiceway.act.carry_out import Leases, carry_out
+from sluiceway.decide.attention import at_rest, could_act
 from sluiceway.decide.chain import decide
-from sluiceway.decide.decision import Decision
 from sluiceway.decide.history import History
-from sluiceway.decide.observation import Observation, WorkerState
 from sluiceway.observe import Memory, Reading, RunningWorker, Watched, observe
 from sluiceway.report.status import FleetStatus, status_of
 
@@ -46,6 +45,10 @@ class Fleet(Protocol):
     @property
     def trouble(self) -> str | None:
         """Why workers do not stay up, as a sentence."""
+
+    @property
+    def stuck(self) -> str | None:
+        """Why more workers would not work either, as a sentence."""
 
     @property
     def marked(self) -> frozenset[str]:
@@ -257,12 +260,13 @@ class BrokerLoop:
             now=now,
             memory=past.memory,
             rolling_out=fleet.rolling_out,
+            stuck=fleet.stuck,
         )
         decision = decide(watched.taskqueue.spec, observation, past.history, now)
         past.history = decision.history
         past.due = decision.wake_at
-        past.at_rest = _at_rest(observation, decision)
-        past.acting = _could_act(watched, observation, decision)
+        past.at_rest = at_rest(observation, decision)
+        past.acting = could_act(watched.taskqueue.spec, observation, decision)
         try:
             before, past.leased = past.leased, past.leased | frozenset(decision.drain)
             past.leased = await carry_out(
@@ -299,28 +303,3 @@ class BrokerLoop:
         now = self._clock()
         waits = (past.due - now for past in self._pasts.values() if past.due is not None)
         return max(min(waits, default=float("inf")), _SHORTEST_S)
-
-
-def _at_rest(observation: Observation, decision: Decision) -> bool:
-    """Nothing waits, nobody works, and nobody is about to."""
-    return (
-        observation.known
-        and not observation.workers
-        and decision.replicas == decision.desired == 0
-        and all(queue.length == 0 for queue in observation.queues)
-    )
-
-
-def _could_act(watched: Watched, observation: Observation, decision: Decision) -> bool:
-    """Whether a message in its empty queues would be news that changes something.
-
-    Where a worker consumes it is taken at once, and being woken would cost a read
-    for every message. A fleet that is held or at its maximum cannot act on it.
-    """
-    scaling = watched.taskqueue.spec.scaling
-    return (
-        not scaling.paused
-        and decision.desired < scaling.max_replicas
-        and all(queue.length == 0 for queue in observation.queues)
-        and all(worker.state is not WorkerState.CONSUMING for worker in observation.workers)
-    )

@@ -8,6 +8,7 @@ marked, the marks are seen in our own watch, the number falls, the pods are seen
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from sluiceway.act.deployments import GOES_FIRST, Deployments
 from sluiceway.cluster.pods import FollowedPods
 from sluiceway.cluster.view import stale
 from sluiceway.kube.errors import CONFLICT, KubeError
-from sluiceway.kube.trouble import trouble
+from sluiceway.kube.trouble import pod_trouble, stuck, trouble
 from sluiceway.kube.views import Deployment, Pod, ReplicaSet
 from sluiceway.kube.watch import Watch
 from sluiceway.kube.workers import rolling_out, running_workers, several_generations
@@ -51,6 +52,7 @@ class DeploymentFleet:
         pods: FollowedPods,
         write: Deployments,
         went_otherwise: Callable[[int], None],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Bind it to its Deployment, which need not exist yet.
 
@@ -62,6 +64,7 @@ class DeploymentFleet:
             hints: whether its pods may be marked.
             went_otherwise: told how many pods Kubernetes removed in place of those
                 that it was asked to.
+            clock: Unix seconds.
         """
         self.watched = watched
         self.deployment_key = deployment
@@ -72,12 +75,16 @@ class DeploymentFleet:
         self._deployments = deployments
         self._write = write
         self._went_otherwise = went_otherwise
+        self._clock = clock
+        self._hindered: set[str] = set()
+        """Pods that something once kept from working, by name."""
         self._lowering: _Lowering | None = None
         self._scaled: tuple[str, int] | None = None
         """The uid and generation that the Deployment had when we last changed its number."""
 
     def take_over(self, before: DeploymentFleet) -> None:
         """Know what ``before``, the same fleet under its earlier spec, knew."""
+        self._hindered = before._hindered
         self._lowering = before._lowering
         self._scaled = before._scaled
 
@@ -121,6 +128,12 @@ class DeploymentFleet:
         return self.problem or trouble(there, self._of(there)[1])
 
     @property
+    def stuck(self) -> str | None:
+        """Why more workers would not work either, as a sentence."""
+        there = self.deployment
+        return stuck(there, self._of(there)[1], self._clock()) if there is not None else None
+
+    @property
     def leaving(self) -> frozenset[str]:
         """Who was let go, until Kubernetes has told somebody to go in answer."""
         there = self.deployment
@@ -148,7 +161,12 @@ class DeploymentFleet:
     def workers(self) -> Sequence[RunningWorker]:
         """The workers that exist."""
         there = self.deployment
-        return running_workers(self._of(there)[1]) if there is not None else ()
+        if there is None:
+            return ()
+        pods = self._of(there)[1]
+        self._hindered &= {pod.metadata.name for pod in pods}
+        self._hindered |= {pod.metadata.name for pod in pods if pod_trouble(pod) is not None}
+        return running_workers(pods, self._hindered)
 
     async def scale(self, replicas: int, remove: tuple[str, ...]) -> None:
         """Ask for this many; the named workers are the ones to go.

@@ -53,6 +53,13 @@ def decide(spec: TaskQueueSpec, observation: Observation, history: History, now:
             reason=Reason.ROLLING_OUT,
             because=sentences.rolling_out(goal.desired),
         )
+    if s.observation.stuck is not None and goal.desired > s.current > 0:
+        goal = replace(
+            goal,
+            desired=s.current,
+            reason=Reason.WORKERS_FAILING,
+            because=sentences.stuck(goal.desired, s.observation.stuck),
+        )
     leaving = _leave(s, goal)
     return _decision(s, recommendation, goal, leaving)
 

@@ -31,6 +31,7 @@ class Reason(StrEnum):
     PAUSED = "Paused"
     DRAINING = "Draining"
     ROLLING_OUT = "RollingOut"
+    WORKERS_FAILING = "WorkersFailing"
     BROKER_UNKNOWN = "BrokerUnknown"
     BROKER_MISMATCH = "BrokerMismatch"
     FALLBACK = "Fallback"

@@ -103,6 +103,8 @@ class Observation:
     again. They may go before any other, there is nothing to finish. 0 where not counted."""
     rolling_out: bool = False
     """More than one generation of workers exists: no scale-down now."""
+    stuck: str | None = None
+    """Why more workers would not work either, as a sentence: no scale-up now."""
 
     @property
     def known(self) -> bool:

@@ -208,6 +208,11 @@ def rolling_out(wanted: int) -> str:
     return f"a rollout is under way, so none is taken away; {whole(wanted)} would do"
 
 
+def stuck(wanted: int, why: str) -> str:
+    """More workers would not work either."""
+    return f"no more are added while they cannot work ({why}); {whole(wanted)} would be needed"
+
+
 def silent(workers: int) -> str:
     """What silent workers run is not known."""
     if workers == 1:

@@ -12,6 +12,8 @@ from enum import StrEnum
 
 from sluiceway.kube.views import ContainerStatus, Deployment, Pod, Terminated
 
+NODE_WITHIN_S = 600.0
+"""A cluster that grows by itself has made a node within this time."""
 LONGEST = 240
 """Characters of Kubernetes' own words that are shown."""
 
@@ -78,6 +80,37 @@ def trouble(deployment: Deployment, pods: Iterable[Pod]) -> str | None:
         if among:
             return _sentence(hindrance, among, len(expected))
     return None
+
+
+def stuck(deployment: Deployment, pods: Iterable[Pod], now: float) -> str | None:
+    """Say why more pods would not work either, if that is so.
+
+    A missing image is missing for the next pod, too. A node may be on its way: for pods
+    that find none, somebody is making one, until they have waited for minutes.
+
+    Args:
+        pods: the Deployment's own.
+        now: Unix seconds.
+    """
+    expected = [pod for pod in pods if not pod.finished and not pod.stopping]
+    if any(pod.ready for pod in expected):
+        return None
+    waited_long = [
+        pod for pod in expected if now - pod.metadata.creation_timestamp.timestamp() > NODE_WITHIN_S
+    ]
+    hindered = [found for pod in expected if (found := pod_trouble(pod)) is not None]
+    futile = any(found.hindrance is not Hindrance.NO_NODE for found in hindered)
+    if futile or (hindered and waited_long) or _refused(deployment):
+        return trouble(deployment, expected)
+    return None
+
+
+def _refused(deployment: Deployment) -> bool:
+    """Whether not even the pod objects can be made, as beyond a quota."""
+    return any(
+        one.type == "ReplicaFailure" and one.status == "True"
+        for one in deployment.status.conditions
+    )
 
 
 def _sentence(hindrance: Hindrance, among: Sequence[tuple[Pod, PodTrouble]], expected: int) -> str:

@@ -6,7 +6,7 @@ pod may be seen before the ReplicaSet that made it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from sluiceway.kube.views import Deployment, Pod, ReplicaSet
 from sluiceway.observe import RunningWorker
@@ -51,8 +51,14 @@ def pods_of(
     return tuple(found)
 
 
-def running_workers(pods: Iterable[Pod]) -> tuple[RunningWorker, ...]:
+def running_workers(
+    pods: Iterable[Pod], hindered: Container[str] = ()
+) -> tuple[RunningWorker, ...]:
     """A fleet's pods as observe wants to know of them, the oldest first.
+
+    Args:
+        hindered: the names of those that something once kept from working: how long they
+            took is no measure of a start.
 
     A pod that has ended for good (evicted, or its node is gone) is no worker any more,
     however long its object stays.
@@ -63,11 +69,16 @@ def running_workers(pods: Iterable[Pod]) -> tuple[RunningWorker, ...]:
             created_at=pod.metadata.creation_timestamp.timestamp(),
             ready=pod.ready,
             stopping=pod.stopping,
+            start_counts=pod.metadata.name not in hindered and not _has_restarted(pod),
         )
         for pod in pods
         if not pod.finished
     )
     return tuple(sorted(workers, key=lambda worker: (worker.created_at, worker.name)))
+
+
+def _has_restarted(pod: Pod) -> bool:
+    return any(one.restart_count > 0 for one in pod.status.container_statuses)
 
 
 def rolling_out(deployment: Deployment, replica_sets: Iterable[ReplicaSet]) -> bool:

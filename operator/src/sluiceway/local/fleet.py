@@ -99,6 +99,8 @@ class ProcessFleet:
         self.launch = launch
         self.rolling_out = False
         """Always: all workers of a run are started from the same spec."""
+        self.stuck: str | None = None
+        """Always: one process that fails says nothing of the next, and back-off paces them."""
         self.replicas = 0
         """How many workers are asked for."""
         self.marked: frozenset[str] = frozenset()

@@ -38,6 +38,7 @@ def observe(
     memory: Memory,
     now: float,
     rolling_out: bool = False,
+    stuck: str | None = None,
 ) -> tuple[Observation, Memory]:
     """What a decision about this fleet is to be given, and what to remember.
 
@@ -47,6 +48,7 @@ def observe(
         memory: what the last call for this fleet returned; at first ``Memory()``.
         now: the operator's clock, Unix seconds. Ages are taken by the server's.
         rolling_out: more than one generation of workers exists.
+        stuck: why more workers would not work either, as a sentence.
     """
     workers = tuple(workers)
     broker = reading.of(watched)
@@ -63,7 +65,7 @@ def observe(
 
     at = now if broker.server_time is None else broker.server_time
     queues, heads = _queues(watched, broker, memory, at)
-    views = worker_views(workers, heard, memory.heard, reports=reports)
+    views = worker_views(workers, heard, memory.heard, now=now, reports=reports)
     unheard_since = unheard(workers, views, memory.unheard_since, at=at) if reports else {}
     elsewhere_since = elsewhere(broker.facts, heard, memory.elsewhere_since, at=at)
     held = broker.held.get(watched.prefix, _NOT_HELD)
@@ -78,6 +80,7 @@ def observe(
         workers_report=reports,
         missing=_missing(workers, replicas),
         rolling_out=rolling_out,
+        stuck=stuck,
     )
     return observation, Memory(
         heads=heads,
@@ -102,7 +105,7 @@ def _unknown(
     observation = Observation(
         at=now,
         queues=tuple(QueueView(name=name, problem=problem) for name in watched.taskqueue.queues),
-        workers=worker_views(workers, (), memory.heard, readable=False, reports=reports),
+        workers=worker_views(workers, (), memory.heard, now=now, readable=False, reports=reports),
         replicas=replicas,
         broker_problem=problem,
         workers_report=reports,

@@ -22,6 +22,8 @@ class RunningWorker:
     """Whether it is ready; None where nobody can tell (a process without a probe)."""
     stopping: bool = False
     """Told to go (SIGTERM); it will not come back."""
+    start_counts: bool = True
+    """Whether its start tells how long starts take: not after a restart or in trouble."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

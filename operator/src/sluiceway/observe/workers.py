@@ -47,12 +47,14 @@ def worker_views(
     heard: Iterable[Heard],
     before: Mapping[str, WorkerView],
     *,
+    now: float,
     readable: bool = True,
     reports: bool = True,
 ) -> tuple[WorkerView, ...]:
     """One view for each worker that exists.
 
     Args:
+        now: on the clock by which the workers were created, Unix seconds.
         heard: this fleet's heartbeats.
         before: the views of those that were heard earlier. Who is not heard any more
             keeps its last numbers: it may still be running what it ran.
@@ -61,7 +63,7 @@ def worker_views(
     """
     by_name = {one.heartbeat.name: one for one in heard}
     return tuple(
-        _view(worker, by_name.get(worker.name), before.get(worker.name), readable, reports)
+        _view(worker, by_name.get(worker.name), before.get(worker.name), now, readable, reports)
         for worker in workers
     )
 
@@ -159,6 +161,7 @@ def _view(
     worker: RunningWorker,
     one: Heard | None,
     before: WorkerView | None,
+    now: float,
     readable: bool,
     reports: bool,
 ) -> WorkerView:
@@ -193,8 +196,20 @@ def _view(
         },
         waits=beat.waits,
         wait_sum_s=beat.wait_sum_s,
-        started_in_s=beat.started_in_s,
+        started_in_s=_cold_start(worker, one, now),
     )
+
+
+def _cold_start(worker: RunningWorker, one: Heard, now: float) -> float | None:
+    """From the wish for it until it consumed; a pod waits for a node and an image first.
+
+    The worker itself knows only of its process, so the longer of the two counts.
+    """
+    beat = one.heartbeat
+    if beat.started_in_s is None or not worker.start_counts:
+        return None
+    ready_at = now - one.age_s - beat.up_s
+    return max(beat.started_in_s, ready_at - worker.created_at)
 
 
 def _state(said: str) -> WorkerState:
