@@ -418,9 +418,18 @@ class Term:
             self._tick(key)
         if before is None or now is None:
             self.touch(concerned)
-        elif _was_changed(before, now):
-            self._settler.drifted.add(one.metadata.key)
-            self.touch(concerned)
+        elif before.metadata.generation != now.metadata.generation:
+            if _was_changed(before, now):
+                self._settler.drifted.add(one.metadata.key)
+                self.touch(concerned)
+            else:
+                # A new number says nothing to its own fleet; to those that follow it, the
+                # same update may have brought a new image.
+                self.touch({key for key in concerned if not self._scales(key, now)})
+
+    def _scales(self, key: str, deployment: Deployment) -> bool:
+        held = self._held.get(key)
+        return held is not None and held.settled.deployment == deployment.metadata.key
 
     def _autoscalers_changed(self, namespace: str) -> None:
         self.touch(
