@@ -18,7 +18,7 @@ WHAT_BREAKS: dict[str, list[tuple[str, Safety | Goal]]] = {
     "late_replies_are_read": [
         ("today-drain", properties.EVERY_MESSAGE_ENDS),
     ],
-    "late_replies_go_through_unacked": [
+    "late_replies_are_pushed_once": [
         ("today-cut", properties.no_two_have_it_by_our_doing),
     ],
     "drained_waits_for_the_reply": [

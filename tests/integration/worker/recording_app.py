@@ -21,15 +21,29 @@ app.conf.update(
     broker_transport_options={
         "global_keyprefix": os.environ.get("TEST_KEY_PREFIX", ""),
         "priority_steps": [0, 3, 6, 9],
+        "ack_emulation": not os.environ.get("TEST_NO_ACKS"),
     },
     task_ignore_result=True,
     task_default_queue="work",
     worker_hijack_root_logger=False,
+    worker_cancel_long_running_tasks_on_connection_loss=bool(os.environ.get("TEST_CANCEL")),
     **({"task_acks_late": False} if os.environ.get("TEST_EARLY") else {}),
 )
 
 
-if os.environ.get("TEST_BREAK_AGENT"):
+if os.environ.get("TEST_BREAK_AGENT") == "giving back":
+    from sluiceway_worker.giveback import GiveBack
+
+    sends = GiveBack.send
+
+    def broken_once(self: GiveBack) -> int:
+        if self:
+            GiveBack.send = sends  # type: ignore[method-assign]
+            raise ZeroDivisionError("as the test wants it")
+        return sends(self)
+
+    GiveBack.send = broken_once  # type: ignore[method-assign]
+elif os.environ.get("TEST_BREAK_AGENT"):
     from sluiceway_worker.drain import Drain
 
     def broken(self: Drain) -> None:

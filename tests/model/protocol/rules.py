@@ -16,9 +16,9 @@ class Rules:
     late_replies_are_read: bool = True
     """What a BRPOP brings to a worker that drains, stops or is full is read at once and
     given back; it never waits in the socket for a free slot."""
-    late_replies_go_through_unacked: bool = True
-    """It is written into ``unacked`` first and given back by the script, which does
-    nothing the second time. A bare RPUSH whose answer is lost would be sent again."""
+    late_replies_are_pushed_once: bool = True
+    """It is pushed back by a script that leaves a mark, and does nothing where it finds it.
+    A bare RPUSH whose answer is lost would be sent again."""
     drained_waits_for_the_reply: bool = True
     """«Drained» is said only when no BRPOP is on its way any more."""
     receipts: bool = True

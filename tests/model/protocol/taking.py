@@ -73,7 +73,7 @@ def reads(world: World, s: State) -> Iterator[Move]:
             late = w.mode != "consuming" or s.slots_taken(i) >= world.slots
             if late and not world.rules.late_replies_are_read:
                 continue
-            if late and not world.rules.late_replies_go_through_unacked:
+            if late:
                 yield (
                     f"{NOW[i]} reads {letter(k)} only to push it back",
                     s.message(k, m.in_memory(i, "owed")),
@@ -94,12 +94,15 @@ def pushes_back(world: World, s: State) -> Iterator[Move]:
         for k, m in enumerate(s.messages):
             if m.memory[i] == "owed" and w.able:
                 m = m._replace(queued=m.queued + 1)
+                known = m.in_memory(i, "")
+                # With the mark, asking for it once more does nothing, whatever was heard.
+                done = known if world.rules.late_replies_are_pushed_once else m
                 yield from answered(
                     world,
                     i,
                     f"{NOW[i]} pushes {letter(k)} back",
-                    s.message(k, m),
-                    s.message(k, m.in_memory(i, "")),
+                    s.message(k, done),
+                    s.message(k, known),
                 )
 
 

@@ -140,6 +140,7 @@ class Agent:
 
     def gone(self) -> None:
         """The pool has ended and the last acknowledgement is sent."""
+        self.drain.leave()
         self.pulse.stop(say_goodbye=True)
 
     def _tick(self) -> None:

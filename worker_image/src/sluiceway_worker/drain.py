@@ -15,11 +15,13 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from celery import bootsteps
 from celery.utils.log import get_logger
 from celery.worker import state
 
 from sluiceway_worker import unstarted, wire
 from sluiceway_worker.giveback import GiveBack
+from sluiceway_worker.holding import Holding
 from sluiceway_worker.intake import Intake
 from sluiceway_worker.runs import eta_of
 
@@ -59,6 +61,7 @@ class Drain:
         self._consumer: Any = None
         self._intake: Intake | None = None
         self._giver: GiveBack | None = None
+        self._holding: Holding | None = None
         self._idle_since: float | None = None
         self._look = False
         self.scheduled: dict[Request, float] = {}
@@ -90,8 +93,18 @@ class Drain:
         self._intake = Intake(consumer.task_consumer.channel, self._intake)
         self._giver = GiveBack(self._intake, self._giver)
         self._consumer = consumer
+        self._runs.outlive_connections()
+        self._holding = Holding(
+            self._intake,
+            self._giver,
+            self._runs,
+            withdraw=self._withdraw,
+            leaving=lambda: consumer.blueprint.state != bootsteps.RUN,
+            before=self._holding,
+        )
         self.scheduled.clear()
         self.refresh()
+        self._catch_up()
         return self._intake
 
     def detach(self) -> None:
@@ -102,6 +115,12 @@ class Drain:
             self._intake.closed = True
         if self._orders.stopping:
             state.should_stop = self._orders.exit_code
+
+    def leave(self) -> None:
+        """The worker ends: the last words to the broker."""
+        if self._intake is not None and self._holding is not None:
+            self._intake.pay()
+            self._holding.leave()
 
     def scheduled_for_later(self, request: Request) -> None:
         """A request was put into the timer, to enter the pool at its ETA."""
@@ -115,6 +134,10 @@ class Drain:
         intake = self._intake
         if intake is None or self._giver is None:
             return False
+        if request.message.acknowledged:
+            # It went back when its connection was lost; before Celery 5.7 its timer stays.
+            state.task_ready(request)
+            return True
         if not intake.closed:
             # From a timer, that is under a BRPOP that may be out: was this the last slot?
             self._look = self._look or intake.waiting
@@ -141,8 +164,15 @@ class Drain:
         """The agent gives up: the worker consumes, or stops, as Celery has it."""
         if self._intake is not None:
             self._intake.closed = False
+        if self._holding is not None:
+            self._holding.let_go = True
         if self._orders.stopping:
             state.should_stop = self._orders.exit_code
+        try:
+            # Nobody else knows of what is still to be given back.
+            self._catch_up()
+        except Exception:
+            logger.exception("Could not give back everything; the visibility timeout will")
 
     # The work.
 
@@ -154,12 +184,13 @@ class Drain:
 
     def tick(self) -> None:
         """One look at everything; cheap where there is nothing to do."""
-        intake, giver, consumer = self._intake, self._giver, self._consumer
-        if intake is None or giver is None or consumer is None:
+        intake, giver, holding = self._intake, self._giver, self._holding
+        if intake is None or giver is None or holding is None or self._consumer is None:
             return
         look, self._look = self._look, False
         if look:
             self.refresh()
+            holding.send()
         if not intake.closed:
             if look or giver or intake.owes:
                 giver.send()
@@ -177,12 +208,11 @@ class Drain:
         if intake.outstanding:
             return
         if self._holds_unstarted():
-            giver.add([*unstarted.withdraw(consumer), *self._runs.withdraw_queued()])
-            self.scheduled.clear()
+            self._withdraw()
         giver.send()
         if giver or state.reserved_requests or state.active_requests:
             self._idle_since = None
-        elif self._acknowledged(intake):
+        elif self._acknowledged(holding):
             self._finish()
 
     def look(self) -> None:
@@ -196,13 +226,14 @@ class Drain:
         elif not intake.settle(_PATIENCE_S):
             self._look_again()
 
-    def _acknowledged(self, intake: Intake) -> bool:
-        qos, now = intake.channel.qos, monotonic()
-        if self._consumer._pending_operations:
-            # A green pool's, which its consumer sends between two reads.
+    def _acknowledged(self, holding: Holding) -> bool:
+        now = monotonic()
+        # A green pool's are sent by its consumer between two reads. One that failed is
+        # sent again, however long that takes: drained means that nobody else will run it.
+        if self._consumer._pending_operations or holding.owes:
             self._look_again()
             return False
-        if len(qos._delivered) - len(qos._dirty) <= 0:
+        if not holding.held:
             return True
         if self._idle_since is None:
             self._idle_since = now
@@ -210,6 +241,19 @@ class Drain:
             return True
         self._look_again()
         return False
+
+    def _withdraw(self) -> None:
+        """Take out of Celery's hands what has not started, to be given back."""
+        if self._giver is not None and self._consumer is not None:
+            self._giver.add([*unstarted.withdraw(self._consumer), *self._runs.withdraw_queued()])
+        self.scheduled.clear()
+
+    def _catch_up(self) -> None:
+        """What an earlier connection could not tell the broker any more."""
+        if self._intake is not None and self._giver is not None and self._holding is not None:
+            self._intake.pay()
+            self._giver.send()
+            self._holding.send()
 
     def _finish(self) -> None:
         self._idle_since = None

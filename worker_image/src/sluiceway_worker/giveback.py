@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import redis
 from celery.utils.log import get_logger
 from celery.worker import state
 from kombu.transport import virtual
 from kombu.utils.json import dumps
 
-from sluiceway_worker.wire import GIVE_BACK
+from sluiceway_worker.intake import BROKER_ERRORS, Owed
+from sluiceway_worker.wire import GIVE_BACK, PUSH_BACK_ONCE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from celery.worker.request import Request
 
     from sluiceway_worker.intake import Intake
@@ -30,8 +32,8 @@ _BATCH = 200
 class GiveBack:
     """Gives held messages back through one intake's connections.
 
-    ``add`` takes requests out of Celery's hands, ``send`` tells the broker; what
-    could not be sent is sent the next time (the script does nothing the second time).
+    ``add`` takes messages out of Celery's hands, ``send`` tells the broker; what
+    could not be sent is sent the next time (the scripts do nothing the second time).
 
     Args:
         intake: the door of this connection.
@@ -40,20 +42,28 @@ class GiveBack:
 
     def __init__(self, intake: Intake, before: GiveBack | None = None) -> None:
         self._intake = intake
-        self._waiting: list[Request] = before._waiting if before else []
+        self._waiting: list[Any] = [] if before is None else before._waiting
 
     def __bool__(self) -> bool:
         """Whether something is still to be sent."""
         return bool(self._waiting)
 
-    def add(self, requests: list[Request]) -> None:
+    def add(self, requests: Iterable[Request]) -> None:
         """Requests that surely will not run here: neither the pool nor a timer has them."""
+        messages = []
         for request in requests:
             # From here on nothing may acknowledge, reject or count them.
             request.acknowledged = True
             state.task_ready(request)
-        self._waiting += requests
-        self._waiting.sort(key=lambda request: request.message.sluiceway.order, reverse=True)
+            messages.append(request.message)
+        self.add_messages(messages)
+
+    def add_messages(self, messages: Iterable[Any]) -> None:
+        """kombu's messages that are nobody's requests any more."""
+        for message in messages:
+            message._state = "REQUEUED"
+            self._waiting.append(message)
+        self._waiting.sort(key=lambda message: message.sluiceway.order, reverse=True)
 
     def send(self) -> int:
         """Give back what was added; how many messages went. Broker trouble leaves the rest."""
@@ -63,7 +73,7 @@ class GiveBack:
             del self._waiting[:_BATCH]
             try:
                 sent += self._send(batch)
-            except (redis.RedisError, OSError) as exc:
+            except BROKER_ERRORS as exc:
                 self._waiting[:0] = batch
                 logger.warning(
                     "Cannot give %d messages back yet, will try again: %s", len(self._waiting), exc
@@ -73,36 +83,34 @@ class GiveBack:
             logger.info("Gave %d messages back that were not started", sent)
         return sent
 
-    def _send(self, batch: list[Request]) -> int:
+    def _send(self, batch: list[Any]) -> int:
         answers = self._run(batch, whole=False)
         unknown = [batch[at] for at, answer in enumerate(answers) if answer < 0]
         if unknown:
             answers += self._run(unknown, whole=True)
-        for request in batch:
-            message = request.message
-            message._state = "REQUEUED"
+        for message in batch:
             # The base class' ack forgets the tag and sends nothing.
             virtual.QoS.ack(message.channel.qos, message.delivery_tag)
         return sum(answer > 0 for answer in answers)
 
-    def _run(self, batch: list[Request], *, whole: bool) -> list[int]:
-        channel = self._intake.channel
-        keys = [self._intake.key(channel.unacked_key), self._intake.key(channel.unacked_index_key)]
-        with self._intake.raw.pipeline(transaction=False) as pipe:
-            for request in batch:
-                message = request.message
-                source = self._intake.key(message.sluiceway.source)
-                if not channel.ack_emulation:
+    def _run(self, batch: list[Any], *, whole: bool) -> list[int]:
+        intake = self._intake
+        with intake.raw.pipeline(transaction=False) as pipe:
+            for message in batch:
+                taken = message.sluiceway
+                if not intake.channel.ack_emulation:
                     # Nothing stands in ``unacked``: what is in memory is all there is.
-                    pipe.rpush(source, dumps(message._raw))
+                    owed = Owed(taken.order, taken.source, dumps(message._raw).encode())
+                    pipe.eval(PUSH_BACK_ONCE, *intake.once(owed))
                     continue
                 pipe.eval(
                     GIVE_BACK,
                     3,
-                    *keys,
-                    source,
+                    *intake.unacked_keys(),
+                    intake.key(taken.source),
                     message.delivery_tag,
-                    repr(message.sluiceway.at),
+                    taken.before,
+                    taken.after,
                     tail_of(message.delivery_info),
                     dumps(message._raw) if whole else "",
                 )

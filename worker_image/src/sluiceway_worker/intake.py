@@ -15,7 +15,11 @@ The consumers stay registered: what a user adds or cancels meanwhile by remote
 control, and a restart of the consumer, need no second book-keeping, and opening the
 door again is all that a recall takes.
 
-An open door of a full worker does the second and third too (``settle``).
+An open door of a full worker does the second and third too (``settle``), and the door
+of a channel that is being closed is closed: kombu reads an outstanding BRPOP before.
+
+What was popped and cannot be written anywhere, because the connection is lost at that
+moment, is owed: it is pushed back once, over this connection or a later one (``pay``).
 Everything here runs on the consumer's thread, but for ``closed``, which anyone may set.
 """
 
@@ -25,13 +29,16 @@ from itertools import count
 from queue import Empty
 from time import monotonic, time
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import redis
 from celery.utils.log import get_logger
 
+from sluiceway_worker import wire
+
 logger = get_logger(__name__)
 
-_BROKER_ERRORS = (redis.ConnectionError, redis.TimeoutError, redis.ResponseError, OSError)
+BROKER_ERRORS = (redis.RedisError, OSError)
 
 
 class UnknownTransportError(Exception):
@@ -45,8 +52,21 @@ class Taken(NamedTuple):
     """Counts up: the smaller, the longer it waits."""
     source: str
     """The list it was popped from, without the application's key prefix."""
-    at: float
-    """Unix seconds; kombu writes the same time into ``unacked_index``."""
+    before: float
+    after: float
+    """Unix seconds just before and just after kombu wrote the score of this take into
+    ``unacked_index``: what is between them there is ours."""
+
+
+class Owed(NamedTuple):
+    """A message that was popped, and is in our memory for certain and maybe in ``unacked``."""
+
+    order: int
+    source: str
+    body: bytes
+    tag: str = ""
+    before: float | str = ""
+    after: float | str = ""
 
 
 class Intake:
@@ -62,11 +82,12 @@ class Intake:
         self.closed: bool = before.closed if before else False
         self.raw: redis.Redis = redis.Redis(connection_pool=channel.pool)
         """A client without kombu's key prefixing, on the channel's own connections."""
-        self._order = count()
-        self._source = ""
+        self._order: count[int] = before._order if before else count()
+        self._life: str = before._life if before else uuid4().hex
+        self._source, self._body = "", b""
         self._turning_back = False
         self._reading = False
-        self._owed: list[tuple[str, bytes]] = before._owed if before else []
+        self._owed: list[Owed] = before._owed if before else []
         self._client_id: int | None = None
         self._client_sock: Any = None
         self._attach()
@@ -74,6 +95,10 @@ class Intake:
     def key(self, name: str) -> str:
         """The real key of what kombu calls ``name``."""
         return f"{self.channel.global_keyprefix}{name}"
+
+    def unacked_keys(self) -> list[str]:
+        """The real keys of kombu's hash of held messages, and of its index."""
+        return [self.key(self.channel.unacked_key), self.key(self.channel.unacked_index_key)]
 
     @property
     def owes(self) -> bool:
@@ -101,7 +126,7 @@ class Intake:
         Args:
             patience_s: how long to wait for the server's answer, at most.
         """
-        self._pay()
+        self.pay()
         deadline = monotonic() + patience_s
         while self.waiting:
             self.hasten()
@@ -124,10 +149,30 @@ class Intake:
         except redis.ResponseError as exc:
             logger.info("The broker refuses CLIENT UNBLOCK, draining takes up to 1 s more: %s", exc)
             self._client_id = None
-        except _BROKER_ERRORS:
+        except BROKER_ERRORS:
             pass  # The consumer's own connection will notice, or the timeout ends it.
 
-    # How it is attached: four methods of kombu's channel, replaced on the instance.
+    def pay(self) -> None:
+        """Push back what was popped. It is ours alone until it is pushed: try until it is."""
+        while self._owed:
+            owed = self._owed.pop(0)
+            try:
+                self.raw.eval(wire.PUSH_BACK_ONCE, *self.once(owed))
+            except BROKER_ERRORS as exc:
+                self._owed.insert(0, owed)
+                logger.warning("Cannot give a message back yet, will try again: %s", exc)
+                return
+
+    def once(self, owed: Owed) -> list[Any]:
+        """What ``wire.PUSH_BACK_ONCE`` is to be called with."""
+        mark = wire.pushed_key(self.channel.global_keyprefix, f"{self._life}:{owed.order}")
+        keys = [mark, *self.unacked_keys(), self.key(owed.source)]
+        return [
+            *(len(keys), *keys),
+            *(owed.tag, owed.before, owed.after, owed.body, wire.PUSHED_TTL_MS),
+        ]
+
+    # How it is attached: five methods of kombu's channel, replaced on the instance.
 
     def _attach(self) -> None:
         channel, client, qos = self.channel, self.channel.client, self.channel.qos
@@ -135,6 +180,8 @@ class Intake:
             (channel, "_brpop_start"),
             (channel, "_brpop_read"),
             (channel, "_in_poll"),
+            (channel, "_pool"),
+            (channel, "close"),
             (client, "parse_response"),
             (qos, "append"),
         ):
@@ -144,10 +191,12 @@ class Intake:
         self._kombu_read = channel.handlers["BRPOP"]
         self._kombu_parse = client.parse_response
         self._kombu_append = qos.append
+        self._kombu_close = channel.close
         channel._brpop_start = self._start
         channel.handlers["BRPOP"] = self._read
         client.parse_response = self._parse
         qos.append = self._append
+        channel.close = self._close
 
     def _start(self, timeout: float | None = None) -> None:
         """Send a BRPOP, unless the door is closed."""
@@ -177,16 +226,32 @@ class Intake:
         source, body = reply
         name = source.decode() if isinstance(source, bytes) else source
         if self.closed or self._turning_back:
-            self._owed.append((name, body))
-            self._pay()
+            self._owed.append(Owed(next(self._order), name, body))
+            self.pay()
             return None  # To kombu: the BRPOP timed out.
-        self._source = name
+        self._source, self._body = name, body
         return reply
 
     def _append(self, message: Any, delivery_tag: str) -> None:
         """kombu writes the message into ``unacked``: note whence it came."""
-        message.sluiceway = Taken(order=next(self._order), source=self._source, at=time())
-        self._kombu_append(message, delivery_tag)
+        order, before = next(self._order), time()
+        try:
+            self._kombu_append(message, delivery_tag)
+        except BROKER_ERRORS:
+            # Written or not? The connection is lost, and kombu forgets the message.
+            self._owed.append(
+                Owed(order, self._source, self._body, delivery_tag, before, after=time())
+            )
+            raise
+        message.sluiceway = Taken(order, self._source, before, after=time())
+
+    def _close(self) -> None:
+        self.closed = True
+        try:
+            self._kombu_close()
+        finally:
+            # What still runs will be acknowledged through this channel or the next.
+            self.channel._pool = self.raw.connection_pool
 
     def _read_back(self) -> None:
         self._turning_back = True
@@ -194,7 +259,7 @@ class Intake:
             self._read()
         except Empty:
             pass
-        except _BROKER_ERRORS:
+        except BROKER_ERRORS:
             pass  # The connection is gone and with it the reply; kombu connects again.
         finally:
             self._turning_back = False
@@ -202,19 +267,8 @@ class Intake:
     def _can_read(self, timeout_s: float) -> bool:
         try:
             return bool(self.channel.client.connection.can_read(timeout=timeout_s))
-        except _BROKER_ERRORS:
+        except BROKER_ERRORS:
             return True  # Broken: reading it says so to kombu.
-
-    def _pay(self) -> None:
-        """Push back what was popped. It is ours alone until it is pushed: try until it is."""
-        while self._owed:
-            source, body = self._owed.pop(0)
-            try:
-                self.raw.rpush(self.key(source), body)
-            except _BROKER_ERRORS as exc:
-                self._owed.insert(0, (source, body))
-                logger.warning("Cannot give a message back yet, will try again: %s", exc)
-                return
 
 
 def _ask_client_id(connection: Any) -> int | None:

@@ -82,6 +82,7 @@ class Pulse:
         self._on_turn = on_turn
         self._on_error = on_error
         self._broker: Broker | None = None
+        self._beaten: Broker | None = None
         self._thread: Thread | None = None
         # A SimpleQueue may be put to from a signal handler; an Event may not.
         self._calls: SimpleQueue[bool] = SimpleQueue()
@@ -95,10 +96,8 @@ class Pulse:
 
     def connect(self, broker: Broker) -> None:
         """Beat there from now on."""
-        before, self._broker = self._broker, broker
+        self._broker = broker
         self._facts_until = 0.0
-        if before is not None:
-            before.client.connection_pool.disconnect()
         if self._thread is None:
             self._thread = Thread(target=self._run, name="sluiceway-pulse", daemon=True)
             self._thread.start()
@@ -184,6 +183,10 @@ class Pulse:
         broker = self._broker
         if broker is None:
             return wire.HEARTBEAT_EVERY_S
+        before, self._beaten = self._beaten, broker
+        if before is not None and before is not broker:
+            # Here and not in connect: another thread would cut it under a running command.
+            before.client.connection_pool.disconnect()
         try:
             self._refresh_facts(broker)
             with broker.client.pipeline(transaction=False) as pipe:

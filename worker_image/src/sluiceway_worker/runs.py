@@ -56,8 +56,14 @@ class Runs:
         self._changed = changed
         self._before_run = before_run
         self._clock_offset = clock_offset
+        self._pool = pool
+        self._celerys_flush: Callable[[], Any] = _nothing
         self._apply_async = pool.apply_async
         self._queued: dict[Request, Future[Any]] = {}
+        self._handed: dict[Request, Any] = {}
+        """What the pool has and has not begun, with the pool's own word for it."""
+        self._over: set[Request] = set()
+        """What has ended while its acknowledgement waits for the event loop's next turn."""
         pool.apply_async = self.apply_async
 
     def apply_async(self, target: Any, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
@@ -70,11 +76,58 @@ class Runs:
         for name, outcome_of in _OUTCOMES.items():
             if options.get(name) is not None:
                 options[name] = self._ended(request, options[name], outcome_of)
-        result = self._apply_async(target, args, kwargs, **options)
+        self._handed[request] = None
+        try:
+            result = self._apply_async(target, args, kwargs, **options)
+        except BaseException:
+            self._handed.pop(request, None)
+            raise
+        if request in self._handed:
+            self._handed[request] = result
         future = getattr(result, "f", None)
         if future is not None:
             self._guard(self._remember, request, future, otherwise=None)
         return result
+
+    def at_work(self) -> list[Request]:
+        """What runs, and what surely will because the pool has it: Celery may have forgotten."""
+        handed = list(self._handed.items())
+        for request, result in handed:
+            if not _will_run(result):
+                self._handed.pop(request, None)
+        return [
+            *(run for run, _ in self._ledger.running() if not _is_cancelled(run)),
+            *(request for request, result in handed if _will_run(result)),
+        ]
+
+    def over(self) -> list[Request]:
+        """What has ended, and whose acknowledgement is still on its way to the broker.
+
+        Ask for what is at work first: a run may end in between.
+        """
+        for request in list(self._over):
+            if not _is_awaited(request):
+                self._over.discard(request)
+        return list(self._over)
+
+    def outlive_connections(self) -> None:
+        """Keep what runs when Celery empties its pool because a connection was lost.
+
+        prefork then forgets its jobs: all of them before Celery 5.7, since then those
+        whose start it has not heard of. They run on, and nobody would acknowledge them.
+        """
+        celerys = vars(self._pool).get("flush")
+        if celerys is None or celerys == self._flush:
+            return
+        self._celerys_flush = celerys
+        self._pool.flush = self._flush
+
+    def _flush(self) -> None:
+        # A worker that is being terminated has no pool any more.
+        cache: dict[int, Any] = getattr(self._pool._pool, "_cache", {})
+        jobs = list(cache.items())
+        self._celerys_flush()
+        cache.update({number: job for number, job in jobs if _has_begun(job) and not job.ready()})
 
     @property
     def queued(self) -> bool:
@@ -87,6 +140,7 @@ class Runs:
         for request, future in list(self._queued.items()):
             if future.cancel():
                 mine.append(request)
+                self._handed.pop(request, None)
             self._queued.pop(request, None)
         return mine
 
@@ -99,7 +153,10 @@ class Runs:
     def _accepted(self, request: Request, told: Callable[..., Any]) -> Callable[..., Any]:
         def accepted(pid: Any, time_accepted: float) -> Any:
             self._guard(self._note_start, request, time_accepted, otherwise=None)
-            return told(pid, time_accepted)
+            try:
+                return told(pid, time_accepted)
+            finally:
+                self._handed.pop(request, None)
 
         return accepted
 
@@ -118,6 +175,7 @@ class Runs:
             try:
                 return told(*args, **kwargs)
             finally:
+                self._handed.pop(request, None)
                 self._guard(self._note_end, request, outcome_of, args, kwargs, otherwise=None)
 
         return ended
@@ -127,6 +185,9 @@ class Runs:
     ) -> None:
         outcome = outcome_of(*args, **kwargs)
         if outcome is not None:
+            self.over()
+            if _is_awaited(request):
+                self._over.add(request)
             self._ledger.ended(request, outcome, monotonic())
             self._changed()
 
@@ -148,6 +209,32 @@ class Runs:
 def eta_of(request: Request) -> float | None:
     """When the task is due, Unix seconds; None for «at once»."""
     return request.eta.timestamp() if request.eta else None
+
+
+def _will_run(result: Any) -> bool:
+    """Whether the pool still has a job: a prefork pool may drop one that it has not sent."""
+    if getattr(result, "_cache", None) is None:
+        return True
+    return result._job in result._cache and _has_begun(result)
+
+
+def _has_begun(job: Any) -> bool:
+    """Whether a prefork job was sent to a child, at least in part."""
+    return bool(getattr(job, "_accepted", False) or getattr(job, "_write_to", None))
+
+
+def _is_cancelled(run: Any) -> bool:
+    """Ended by Celery because of a lost connection, where the application wants that."""
+    return bool(getattr(run, "_already_cancelled", False))
+
+
+def _is_awaited(request: Request) -> bool:
+    """Whether Celery has passed on the acknowledgement, and kombu has not sent it."""
+    return bool(request.acknowledged and not request.message.acknowledged)
+
+
+def _nothing() -> None:
+    """The pool has not started."""
 
 
 def _of_result(result: Any, *_: Any, **__: Any) -> Outcome | None:
