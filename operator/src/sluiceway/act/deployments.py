@@ -66,17 +66,22 @@ class Deployments:
         self._dry_run = dry_run
 
     async def create(self, manifest: dict[str, Any]) -> None:
-        """Make a Deployment without a worker, in the steps of ``workload.birth``.
+        """Make a Deployment without a worker."""
+        await self._apply(newborn(marked(manifest)), FIELD_MANAGER)
 
-        Until the last of them it bears no mark: cut short, all of it is to be done again.
+    async def apply(self, manifest: dict[str, Any], *, has_none: bool) -> None:
+        """Let an existing Deployment be as ``manifest`` says; its number stays as it is.
+
+        Args:
+            has_none: whether no worker was asked for when it was seen last. The number may
+                then still be the one that it was born with (``workload.birth``).
         """
-        await self._apply(newborn(manifest), FIELD_MANAGER)
-        if not self._dry_run:
-            await self._apply(held_at_zero(manifest), BIRTH_MANAGER)
-            await self.apply(manifest)
-
-    async def apply(self, manifest: dict[str, Any]) -> None:
-        """Let an existing Deployment be as ``manifest`` says; its number stays as it is."""
+        if has_none and not self._dry_run:
+            try:
+                await self._apply(held_at_zero(manifest), BIRTH_MANAGER, force=False)
+            except KubeError as exc:
+                if exc.status != CONFLICT:
+                    raise
         await self._apply(marked(manifest), FIELD_MANAGER)
 
     async def scale(self, deployment: Deployment, replicas: int) -> bool:
@@ -124,10 +129,10 @@ class Deployments:
             {"fieldManager": FIELD_MANAGER},
         )
 
-    async def _apply(self, manifest: dict[str, Any], manager: str) -> None:
+    async def _apply(self, manifest: dict[str, Any], manager: str, *, force: bool = True) -> None:
         meta = manifest["metadata"]
         path = f"/apis/apps/v1/namespaces/{meta['namespace']}/deployments/{meta['name']}"
-        query = {"fieldManager": manager, "force": "true"}
+        query = {"fieldManager": manager, "force": str(force).lower()}
         if self._dry_run:
             self._check_leads()
             query["dryRun"] = "All"

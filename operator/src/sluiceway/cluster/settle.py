@@ -227,10 +227,10 @@ class Settler:
         there = self._deployments.get(key)
         mark = there.metadata.annotations.applied if there is not None else None
         try:
-            if there is None or (mark is None and there.spec.replicas == 0):
+            if there is None:
                 await self._write.create(manifest)
             elif mark != mark_of(manifest) or key in self.drifted:
-                await self._write.apply(manifest)
+                await self._write.apply(manifest, has_none=there.spec.replicas == 0)
                 self.drifted.discard(key)
         except KubeError as exc:
             if exc.status in (400, 403, 413, 422):

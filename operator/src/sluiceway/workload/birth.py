@@ -2,12 +2,14 @@
 
 Where a new Deployment does not say how many replicas it has, Kubernetes gives it one:
 each new TaskQueue would start a worker that nobody needs. Said once by whoever applies
-it, though, the number would be taken away by the next apply that is silent of it. So a
-second field manager holds it too, as Kubernetes hands a field from one to another:
+it, though, the number would be taken away by the next apply that is silent of it. So
+before that a second field manager holds it too, as Kubernetes hands a field from one to
+another:
 
-1. ``newborn(manifest)`` is applied by ``FIELD_MANAGER``;
-2. ``held_at_zero(manifest)`` by ``BIRTH_MANAGER``;
-3. from then on ``manifest`` by ``FIELD_MANAGER``, and ``/scale`` says how many.
+1. ``newborn(manifest)`` is applied by ``FIELD_MANAGER``; ``/scale`` says how many;
+2. before a later apply that finds no worker, ``held_at_zero(manifest)`` by
+   ``BIRTH_MANAGER``, without force: refused where it has been scaled meanwhile;
+3. ``manifest`` by ``FIELD_MANAGER``.
 """
 
 from __future__ import annotations
