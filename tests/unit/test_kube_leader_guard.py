@@ -230,3 +230,17 @@ async def test_a_defect_in_acting_ends_the_replica_and_frees_the_lease(
 def test_a_pace_under_which_two_could_act_at_once_is_refused() -> None:
     with pytest.raises(ValueError, match="two may act at once"):
         LeasePace(lease_s=10, renew_deadline_s=10.0)
+
+
+async def test_who_lost_the_race_for_a_new_lease_stands_by_without_a_problem(
+    server: Server, clock: Clock
+) -> None:
+    one, two = Replica(server, clock, "one"), Replica(server, clock, "two")
+    await until(lambda: one.leadership.may_act() or two.leadership.may_act())
+    late = two if one.leadership.may_act() else one
+    late.leadership.problem = "the Lease exists already"
+    await attempts(server, 4)
+    await until(lambda: late.leadership.problem is None)
+    assert not late.leadership.may_act()
+    await one.stop()
+    await two.stop()

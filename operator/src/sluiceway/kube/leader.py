@@ -124,8 +124,8 @@ class Leadership:
             except KubeError as exc:
                 self.problem = str(exc)
             else:
+                self.problem = None
                 if epoch is not None:
-                    self.problem = None
                     log.info("%s leads, epoch %d", self._identity, epoch)
                     return epoch
             await asyncio.sleep(self._pace.retry_s * (0.5 + random.random()))
