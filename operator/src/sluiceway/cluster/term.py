@@ -329,24 +329,24 @@ class Term:
             fleet.take_over(before.fleet)
             if before.following is not None and before.following is not following:
                 before.following.cancel()
-            if before.fleet.watched.address != watched.address:
-                await self._leave_line(key)
         self._held[key] = _Held(
             uid=spec.uid, settled=settled, fleet=fleet, following=following, selector=selector
         )
         line = self._line(watched.address)
         line.fleets.add(key)
         line.loop.put(fleet)
+        if before is not None and before.fleet.watched.address != watched.address:
+            await self._leave_line(key, before.fleet.watched.address)
 
     async def _let_be(self, key: str) -> None:
         """Tick the fleet no more; its workers stay as they are."""
         held = self._held.get(key)
         if held is None:
             return
-        await self._leave_line(key)
         del self._held[key]
         if held.following is not None:
             held.following.cancel()
+        await self._leave_line(key, held.fleet.watched.address)
 
     def _line(self, address: BrokerAddress | None) -> _Line:
         if address not in self._lines:
@@ -372,8 +372,8 @@ class Term:
             )
         return self._lines[address]
 
-    async def _leave_line(self, key: str) -> None:
-        address = self._held[key].fleet.watched.address
+    async def _leave_line(self, key: str, address: BrokerAddress | None) -> None:
+        """Let a broker's loop tick this fleet no more, and end it after its last one."""
         line = self._lines[address]
         line.loop.drop(key)
         line.fleets.discard(key)
