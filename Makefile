@@ -36,8 +36,10 @@ format: setup ## rewrite the code in the house format
 	$(BIN)/ruff check --fix
 
 .PHONY: generate
-generate: setup ## the CRDs in manifests/crds, from the models
+generate: setup ## CRDs from the models, and what the chart tells of its values
 	$(BIN)/sluiceway crd --output-dir manifests/crds
+	$(BIN)/sluiceway crd --output-dir helm/sluiceway/files/crds
+	$(BIN)/python tools/chart_docs.py
 
 .PHONY: cluster-build
 cluster-build: setup ## the Kubernetes of the tests, from Go modules: 5 to 10 minutes, once
