@@ -1,0 +1,1 @@
+"""What the tests of the charts share: Helm, and sets of values."""

@@ -1,0 +1,10 @@
+"""Where the charts and what they must agree with lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+CHART = ROOT / "helm" / "sluiceway"
+BASE = ROOT / "manifests" / "base"
+CRDS = ROOT / "manifests" / "crds"

@@ -1,0 +1,147 @@
+"""The chart and `kubectl apply -k manifests/base` install the same operator."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import pytest
+import yaml
+from charting.helm import Helm
+from charting.paths import BASE, CHART, CRDS
+
+KEEP = "helm.sh/resource-policy"
+
+
+def base(file: str, kind: str, name: str = "sluiceway") -> dict[str, Any]:
+    documents = yaml.safe_load_all((BASE / file).read_text(encoding="utf-8"))
+    (found,) = [one for one in documents if (one["kind"], one["metadata"]["name"]) == (kind, name)]
+    return dict(found)
+
+
+def without_metadata(one: dict[str, Any]) -> dict[str, Any]:
+    return {name: item for name, item in one.items() if name != "metadata"}
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("fleets-role.yaml", "sluiceway"),
+        ("workerclasses-role.yaml", "sluiceway-workerclasses"),
+        ("users-roles.yaml", "sluiceway-edit"),
+        ("users-roles.yaml", "sluiceway-view"),
+    ],
+)
+def test_a_cluster_role_grants_exactly_what_the_manifests_grant(
+    helm: Helm, file: str, name: str
+) -> None:
+    rendered = helm.render(CHART).one("ClusterRole", name)
+    committed = base(file, "ClusterRole", name)
+    assert rendered["rules"] == committed["rules"]
+    aggregating = "rbac.authorization.k8s.io/aggregate-to-"
+    for label, value in committed["metadata"]["labels"].items():
+        assert not label.startswith(aggregating) or rendered["metadata"]["labels"][label] == value
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("fleets-role.yaml", "sluiceway"),
+        ("workerclasses-role.yaml", "sluiceway-workerclasses"),
+    ],
+)
+def test_the_operator_is_bound_to_them_as_in_the_manifests(
+    helm: Helm, file: str, name: str
+) -> None:
+    rendered = helm.render(CHART).one("ClusterRoleBinding", name)
+    assert without_metadata(rendered) == without_metadata(base(file, "ClusterRoleBinding", name))
+
+
+def test_the_lease_is_the_only_one_that_it_may_take(helm: Helm) -> None:
+    rendered = helm.render(CHART)
+    for kind in ("Role", "RoleBinding"):
+        committed = base("lease-role.yaml", kind, "sluiceway-lease")
+        assert without_metadata(rendered.one(kind, "sluiceway-lease")) == without_metadata(
+            committed
+        )
+
+
+def test_nothing_else_is_granted_to_anybody(helm: Helm) -> None:
+    rendered = helm.render(CHART)
+    roles = {
+        one["metadata"]["name"] for one in (*rendered.all("ClusterRole"), *rendered.all("Role"))
+    }
+    assert roles == {"sluiceway"} | {
+        f"sluiceway-{name}" for name in ("workerclasses", "lease", "edit", "view")
+    }
+
+
+def test_for_namespaces_the_same_rights_hold_in_each_of_them_and_nowhere_else(helm: Helm) -> None:
+    rendered = helm.render(CHART, {"watchNamespaces": ["shop", "payments"]})
+    everywhere = base("fleets-role.yaml", "ClusterRole")["rules"]
+    fleets = [one for one in rendered.all("Role") if one["metadata"]["name"] == "sluiceway"]
+    assert {one["metadata"]["namespace"] for one in fleets} == {"shop", "payments"}
+    assert [one["rules"] for one in fleets] == [everywhere, everywhere]
+    bound = [one for one in rendered.all("RoleBinding") if one["metadata"]["name"] == "sluiceway"]
+    assert {one["metadata"]["namespace"] for one in bound} == {"shop", "payments"}
+    assert {one["roleRef"]["kind"] for one in bound} == {"Role"}
+    in_the_cluster = list(chain(*(one["rules"] for one in rendered.all("ClusterRole"))))
+    assert {name for rule in in_the_cluster for name in rule["resources"]} == {
+        *("taskqueues", "workerclasses")
+    }
+    (container,) = rendered.one("Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["args"][-2:] == ["--namespace=shop", "--namespace=payments"]
+
+
+def test_two_releases_for_namespaces_of_their_own_share_no_name_in_the_cluster(
+    helm: Helm,
+) -> None:
+    rendered = helm.render(CHART, {"watchNamespaces": ["shop"]})
+    names = {
+        one["metadata"]["name"]
+        for one in rendered.objects
+        if one["kind"] in ("ClusterRole", "ClusterRoleBinding")
+    }
+    assert names == {
+        f"sluiceway-sluiceway-system-{name}" for name in ("workerclasses", "edit", "view")
+    }
+
+
+def test_the_pods_are_those_of_the_manifests_but_for_how_they_are_spread(helm: Helm) -> None:
+    committed = base("deployment.yaml", "Deployment")
+    rendered = helm.render(CHART).one("Deployment")
+    assert rendered["spec"]["replicas"] == committed["spec"]["replicas"]
+    assert rendered["spec"]["strategy"] == committed["spec"]["strategy"]
+    spec, expected = (one["spec"]["template"]["spec"] for one in (rendered, committed))
+    (container,), (expected_container,) = spec["containers"], expected["containers"]
+    assert container.pop("imagePullPolicy") == "IfNotPresent"
+    assert container == expected_container
+    for name in ("securityContext", "serviceAccountName", "volumes"):
+        assert spec[name] == expected[name]
+
+
+def test_the_disruption_budget_is_that_of_the_manifests(helm: Helm) -> None:
+    committed = base("poddisruptionbudget.yaml", "PodDisruptionBudget")["spec"]
+    rendered = helm.render(CHART).one("PodDisruptionBudget")["spec"]
+    assert rendered["maxUnavailable"] == committed["maxUnavailable"]
+
+
+def test_the_crds_are_those_of_the_manifests_and_outlive_an_uninstall(helm: Helm) -> None:
+    rendered = helm.render(CHART).all("CustomResourceDefinition")
+    committed = [
+        yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(CRDS.glob("*.yaml"))
+    ]
+    assert [without_metadata(one) for one in rendered] == [
+        without_metadata(one) for one in committed
+    ]
+    assert [one["metadata"]["name"] for one in rendered] == [
+        one["metadata"]["name"] for one in committed
+    ]
+    assert {one["metadata"]["annotations"][KEEP] for one in rendered} == {"keep"}
+
+
+def test_the_charts_copies_of_the_crds_are_current() -> None:
+    def texts(folder: Any) -> dict[str, str]:
+        return {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.yaml")}
+
+    assert texts(CHART / "files" / "crds") == texts(CRDS), "run `make generate`"

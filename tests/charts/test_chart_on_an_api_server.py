@@ -1,0 +1,141 @@
+"""A real API server takes all that the chart makes, and Helm takes it in and out again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from charting import monitoring_crds
+from charting.helm import NAMESPACE, RELEASE, Helm
+from charting.paths import CHART, CRDS
+from charting.sets import HIGH_CPU, SETS
+from testcluster.control_plane import ControlPlane
+from testcluster.kubectl import Kubectl
+
+CRD_NAMES = tuple(path.stem for path in sorted(CRDS.glob("*.yaml")))
+KINDS = (
+    "serviceaccount,service,deployment,poddisruptionbudget,networkpolicy,role,rolebinding,"
+    "clusterrole,clusterrolebinding,configmap,pod"
+)
+
+
+def as_list(objects: list[dict[str, Any]]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+
+
+def ours(kubectl: Kubectl) -> set[tuple[str, str]]:
+    """(kind, name) of what belongs to the release, in whichever namespace."""
+    listed = kubectl.items(
+        KINDS, "--all-namespaces", f"--selector=app.kubernetes.io/instance={RELEASE}"
+    )
+    return {(one["kind"], one["metadata"]["name"]) for one in listed}
+
+
+@pytest.fixture(scope="module")
+def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
+    """Namespaces, our CRDs and those of the Prometheus operator; our CRDs go again."""
+    kubectl = control_plane.kubectl
+    for name in (NAMESPACE, "shop", "payments", "monitoring"):
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        namespace["metadata"]["labels"] = {"pod-security.kubernetes.io/enforce": "restricted"}
+        kubectl.apply(json.dumps(namespace))
+    kubectl.run("wait", "serviceaccount/default", "--for=create", f"--namespace={NAMESPACE}")
+    kubectl.apply(as_list(monitoring_crds.crds()))
+    # As Helm makes them: without what client-side apply remembers, which would be warned of.
+    kubectl.run("delete", "crd", *CRD_NAMES, "--ignore-not-found")
+    kubectl.run("create", "--filename", CRDS)
+    kubectl.run("wait", "crd", "--all", "--for=condition=Established")
+    yield kubectl
+    kubectl.run("delete", "crd", *CRD_NAMES, "--ignore-not-found")
+
+
+@pytest.fixture(scope="module")
+def taken() -> set[str]:
+    """Objects that the API server has taken already: most are the same in most sets."""
+    return set()
+
+
+@pytest.mark.parametrize("values", SETS.values(), ids=SETS)
+def test_an_api_server_takes_every_object_without_a_warning(
+    helm: Helm, kubectl: Kubectl, taken: set[str], values: dict[str, Any]
+) -> None:
+    objects = {json.dumps(one): one for one in helm.render(CHART, values).objects}
+    new = [one for text, one in objects.items() if text not in taken]
+    if not new:
+        return
+    outcome = kubectl.try_run(
+        *("apply", "--server-side", "--dry-run=server", "--force-conflicts", "--filename=-"),
+        stdin=as_list(new),
+    )
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert len(outcome.stdout.splitlines()) == len(new)
+    taken |= objects.keys()
+
+
+def test_all_pods_pass_pod_security_restricted(helm: Helm, kubectl: Kubectl) -> None:
+    pods = []
+    for number, values in enumerate(SETS.values()):
+        rendered = helm.render(CHART, values)
+        template = rendered.one("Deployment")["spec"]["template"]
+        operator = {"apiVersion": "v1", "kind": "Pod", **template}
+        test = rendered.one("Pod")
+        for pod, name in ((operator, "operator"), (test, "test")):
+            pod["metadata"]["name"] = f"{name}-{number}"
+            # Of a pod by itself the API server looks for its account and its class.
+            for field in ("serviceAccountName", "priorityClassName"):
+                pod["spec"].pop(field, None)
+            pods.append(pod)
+    kubectl.within(NAMESPACE).run("create", "--dry-run=server", "--filename=-", stdin=as_list(pods))
+
+
+def test_installed_upgraded_rolled_back_and_uninstalled(
+    helm: Helm, control_plane: ControlPlane, kubectl: Kubectl
+) -> None:
+    kubectl.run("delete", "crd", *CRD_NAMES)
+    kubeconfig = kubectl.kubeconfig
+    values = {"workerClasses": {"high-cpu": HIGH_CPU}, "metrics": {"monitor": {"enabled": True}}}
+
+    # From nothing: the CRDs, and a class that needs them.
+    helm.do(kubeconfig, "install", str(CHART), RELEASE, values, wait="hookOnly", timeout=60)
+    assert kubectl.get("workerclass", "high-cpu")["spec"]["nodeSelector"] == {"pool": "high-cpu"}
+    assert ("Deployment", "sluiceway") in ours(kubectl)
+    assert kubectl.within(NAMESPACE).items("servicemonitors.monitoring.coreos.com")
+    uid = kubectl.get("workerclass", "high-cpu")["metadata"]["uid"]
+
+    # A TaskQueue of a user's lives through all that follows.
+    queue = {
+        "apiVersion": "sluiceway.dev/v1alpha1",
+        "kind": "TaskQueue",
+        "metadata": {"name": "exports", "namespace": "shop"},
+        "spec": {
+            "broker": {"url": "redis://redis:6379/0"},
+            "worker": {"app": "tasks", "image": "shop:1", "className": "high-cpu"},
+            "scaling": {"maxReplicas": 8, "target": {"maxWait": "30s"}},
+        },
+    }
+    kubectl.apply(json.dumps(queue))
+    queue_uid = kubectl.within("shop").get("taskqueue", "exports")["metadata"]["uid"]
+
+    # An upgrade takes the class over, in place, and changes it.
+    changed = {"workerClasses": {"high-cpu": HIGH_CPU | {"nodeSelector": {"pool": "cpu"}}}}
+    helm.do(kubeconfig, "upgrade", str(CHART), RELEASE, changed | {"replicaCount": 3}, timeout=60)
+    upgraded = kubectl.get("workerclass", "high-cpu")
+    assert upgraded["metadata"]["uid"] == uid
+    assert upgraded["spec"]["nodeSelector"] == {"pool": "cpu"}
+    assert kubectl.within(NAMESPACE).get("deployment", "sluiceway")["spec"]["replicas"] == 3
+
+    helm.do(kubeconfig, "rollback", RELEASE, version=1, timeout=60)
+    assert kubectl.within(NAMESPACE).get("deployment", "sluiceway")["spec"]["replicas"] == 2
+
+    # What users made stays, and what it needs; nothing else does.
+    helm.do(kubeconfig, "uninstall", RELEASE, timeout=60)
+    assert ours(kubectl) == set()
+    assert kubectl.within("shop").get("taskqueue", "exports")["metadata"]["uid"] == queue_uid
+    assert kubectl.get("workerclass", "high-cpu")["metadata"]["uid"] == uid
+
+    # And an installation of the same name takes them over again.
+    helm.do(kubeconfig, "install", str(CHART), RELEASE, values, wait="hookOnly", timeout=60)
+    assert kubectl.get("workerclass", "high-cpu")["metadata"]["uid"] == uid
+    helm.do(kubeconfig, "uninstall", RELEASE, timeout=60)
