@@ -36,6 +36,25 @@ async def test_the_second_replica_takes_over_at_once_when_the_first_stops_in_goo
     await in_cluster.replicas("exports-worker", 20)
 
 
+async def test_a_new_leader_writes_to_a_fleet_before_it_moves_it(
+    in_cluster: InCluster, start_operator: StartOperator
+) -> None:
+    """So that a late write of the leader before does not fit any more."""
+    first = await start_operator()
+    await in_cluster.apply(in_cluster.taskqueue("exports"))
+    in_cluster.publish("exports", 10)
+    await in_cluster.replicas("exports-worker", 2)
+    await first.stop()
+    await start_operator()
+    found = await in_cluster.until(
+        "deployment",
+        "exports-worker",
+        lambda one: "sluiceway.dev/epoch" in one["metadata"]["annotations"],
+    )
+    assert found["metadata"]["annotations"]["sluiceway.dev/epoch"] == "2"
+    assert found["spec"]["replicas"] == 2
+
+
 async def test_a_broker_that_is_away_leaves_the_fleet_as_it_is_and_says_so(
     in_cluster: InCluster, start_operator: StartOperator
 ) -> None:

@@ -21,6 +21,10 @@ APPLIED = "sluiceway.dev/applied"
 """Annotation of our Deployments: which manifest was applied last, so that a new leader
 need not apply them all again."""
 
+EPOCH = "sluiceway.dev/epoch"
+"""Annotation of our Deployments: the latest leader that took the fleet over. Writing it
+gives the Deployment a new version, which a late write of the leader before does not fit."""
+
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 GOES_FIRST = "-1000"
 """Below what anybody else would give a pod that it wants to keep."""
@@ -108,6 +112,16 @@ class Deployments:
                     raise
                 seen = now["metadata"]["resourceVersion"]
         return not self._dry_run
+
+    async def take_over(self, deployment: Deployment, epoch: int) -> None:
+        """Be the one who wrote to it last, before anything else is done in this term."""
+        await self._write(
+            "PATCH",
+            _path(deployment),
+            {"metadata": {"annotations": {EPOCH: str(epoch)}}},
+            MERGE_PATCH,
+            {"fieldManager": FIELD_MANAGER},
+        )
 
     async def mark(self, namespace: str, pod: str, *, goes_first: bool) -> None:
         """Say of a pod that it goes before the others when its fleet shrinks, or no longer."""

@@ -63,8 +63,13 @@ class Settler:
         certificates: Certificates,
         write: Deployments,
         agent_image: str,
+        epoch: int,
     ) -> None:
-        """Settle nothing yet."""
+        """Settle nothing yet.
+
+        Args:
+            epoch: of this term.
+        """
         self._client = client
         self._specs = specs
         self._view = view
@@ -72,6 +77,7 @@ class Settler:
         self._certificates = certificates
         self._write = write
         self._agent_image = agent_image
+        self._epoch = epoch
         self._claims = Claims()
         self.drifted: set[str] = set()
         """Deployments that somebody else has changed; they are applied again."""
@@ -129,6 +135,13 @@ class Settler:
                 await self._ensure(key, manifest)
             except SetupError as exc:
                 problem = exc.problem
+        if (
+            there is not None
+            and there.spec.replicas > 0
+            and there.metadata.annotations.epoch != str(self._epoch)
+        ):
+            # Where nobody works there is nobody whom the leader before could tell to go.
+            await self._write.take_over(there, self._epoch)
         return Settled(
             class_name=class_name,
             problem=problem or url_problem,

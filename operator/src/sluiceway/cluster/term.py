@@ -139,6 +139,7 @@ class Term:
             certificates=Certificates(self._keys, certificates),
             write=write,
             agent_image=agent_image,
+            epoch=epoch,
         )
         self._brokers = Brokers()
         self._held: dict[str, _Held] = {}

@@ -104,6 +104,7 @@ class DeploymentAnnotations(View, frozen=True):
     """Of a Deployment's annotations, ours."""
 
     applied: str | None = msgspec.field(default=None, name="sluiceway.dev/applied")
+    epoch: str | None = msgspec.field(default=None, name="sluiceway.dev/epoch")
 
 
 class DeploymentMetadata(VersionedMetadata, frozen=True):
