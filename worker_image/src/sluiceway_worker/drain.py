@@ -62,6 +62,7 @@ class Drain:
         self._intake: Intake | None = None
         self._giver: GiveBack | None = None
         self._holding: Holding | None = None
+        self._parted = False
         self._idle_since: float | None = None
         self._look = False
         self.scheduled: dict[Request, float] = {}
@@ -93,13 +94,14 @@ class Drain:
         self._intake = Intake(consumer.task_consumer.channel, self._intake)
         self._giver = GiveBack(self._intake, self._giver)
         self._consumer = consumer
+        self._parted = False
         self._runs.outlive_connections()
         self._holding = Holding(
             self._intake,
             self._giver,
             self._runs,
             withdraw=self._withdraw,
-            leaving=lambda: consumer.blueprint.state != bootsteps.RUN,
+            leaving=lambda: not _is_running(consumer),
             before=self._holding,
         )
         self.scheduled.clear()
@@ -109,7 +111,8 @@ class Drain:
 
     def detach(self) -> None:
         """The connection goes. A stop that waited for it is Celery's from here."""
-        self._consumer = None
+        consumer, self._consumer = self._consumer, None
+        self._parted = consumer is not None and _is_running(consumer)
         if self._intake is not None:
             # kombu reads an outstanding BRPOP when it closes: that goes back, too.
             self._intake.closed = True
@@ -120,7 +123,7 @@ class Drain:
         """The worker ends: the last words to the broker."""
         if self._intake is not None and self._holding is not None:
             self._intake.pay()
-            self._holding.leave()
+            self._holding.leave(parted=self._parted)
 
     def scheduled_for_later(self, request: Request) -> None:
         """A request was put into the timer, to enter the pool at its ETA."""
@@ -276,6 +279,11 @@ class Drain:
     def _look_again(self) -> None:
         if self._consumer.hub is not None:
             self._consumer.hub.call_later(_LOOK_AGAIN_S, self.look)
+
+
+def _is_running(consumer: Any) -> bool:
+    """Whether it is not being shut down: if it loses its connection, it makes another."""
+    return bool(consumer.blueprint.state == bootsteps.RUN)
 
 
 def turn() -> None:

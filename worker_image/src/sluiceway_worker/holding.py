@@ -103,11 +103,19 @@ class Holding:
                 return
             self._unsent.pop(tag, None)
 
-    def leave(self) -> None:
-        """The pool has ended. What an open channel still holds is kombu's to restore."""
+    def leave(self, *, parted: bool) -> None:
+        """The pool has ended: the last words.
+
+        Args:
+            parted: whether the connection is lost, so that this channel will never be closed
+                in good order. What a good one still holds is kombu's to restore.
+        """
+        if parted:
+            self._carried = self._sort_out(self._runs.over())
+            for tag, message in self._carried.items():
+                # Celery may have no turn of its loop left for it. If it has, that does no harm.
+                self._tell(tag, message)
         self.send()
-        if self._intake.channel.closed:
-            self._sort_out([])
         self._giver.send()
 
     # How it is attached: four methods of kombu's, replaced on the channel and its QoS.
@@ -201,12 +209,15 @@ class Holding:
             self._unsent[tag] = message
 
     def _acknowledge(self, tag: str, message: Any) -> None:
+        self._tell(tag, message)
+        message._state = "ACK"
+        if self._carried.pop(tag, None) is None:
+            # The base class' ack forgets the tag and sends nothing.
+            virtual.QoS.ack(message.channel.qos, tag)
+
+    def _tell(self, tag: str, message: Any) -> None:
         """By script, which finds out whether the message is still ours."""
         intake, taken = self._intake, message.sluiceway
         if intake.channel.ack_emulation:
             keys = intake.unacked_keys()
             intake.raw.eval(ACKNOWLEDGE, len(keys), *keys, tag, taken.before, taken.after)
-        message._state = "ACK"
-        if self._carried.pop(tag, None) is None:
-            # The base class' ack forgets the tag and sends nothing.
-            virtual.QoS.ack(message.channel.qos, tag)
