@@ -1,0 +1,1 @@
+"""simulate: what a rule for the number of workers would have done on a trace, and its cost."""
