@@ -20,7 +20,12 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 CHARTS = ROOT / "helm"
-WORKER_CLASS = ROOT / "manifests" / "crds" / "workerclasses.sluiceway.dev.yaml"
+CRDS = ROOT / "manifests" / "crds"
+SPECS = {
+    "workerClasses": ("workerClass", "workerclasses"),
+    "taskQueues": ("taskQueue", "taskqueues"),
+}
+"""Values that hold our own objects' specs → the schema's name for one, and its CRD."""
 BEGIN = "<!-- values: made from values.yaml by `make generate` -->\n"
 END = "<!-- end of values -->\n"
 
@@ -101,10 +106,11 @@ def described(schema: dict[str, Any], values: list[Value]) -> dict[str, Any]:
     return schema
 
 
-def worker_class() -> dict[str, Any]:
-    """A WorkerClass's spec as JSON schema, from the CRD: closed wherever Kubernetes is."""
-    crd = yaml.safe_load(WORKER_CLASS.read_text(encoding="utf-8"))
-    return _closed(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"])
+def spec_of(plural: str) -> dict[str, Any]:
+    """The spec of one of our kinds as JSON schema, from its CRD: closed wherever that is."""
+    text = (CRDS / f"{plural}.sluiceway.dev.yaml").read_text(encoding="utf-8")
+    (version,) = yaml.safe_load(text)["spec"]["versions"]
+    return _closed(version["schema"]["openAPIV3Schema"]["properties"]["spec"])
 
 
 def _closed(node: dict[str, Any]) -> dict[str, Any]:
@@ -137,8 +143,9 @@ def files_of(chart: Path) -> dict[Path, str]:
     before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
     schema = described(json.loads(schema_file.read_text(encoding="utf-8")), values)
-    if "workerClasses" in schema["properties"]:
-        schema["definitions"]["workerClass"] = worker_class()
+    for value, (definition, plural) in SPECS.items():
+        if value in schema["properties"]:
+            schema["definitions"][definition] = spec_of(plural)
     return {
         readme: before + BEGIN + table(values) + END + after,
         schema_file: json.dumps(schema, indent=2, ensure_ascii=False) + "\n",

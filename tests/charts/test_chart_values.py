@@ -1,4 +1,4 @@
-"""The chart's values: what is misspelt is refused by name, and all that there is, is told."""
+"""The charts' values: what is misspelt is refused by name, and all that there is, is told."""
 
 from __future__ import annotations
 
@@ -6,99 +6,128 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from charting.app_sets import APP_SETS, APP_WRONG
 from charting.helm import Helm, RefusedError
-from charting.paths import CHART, ROOT
+from charting.paths import APP, CHART, ROOT
 from charting.sets import SETS, WRONG
 
-VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+CHARTS = {CHART: (SETS, WRONG), APP: (APP_SETS, APP_WRONG)}
+RIGHT_CASES = [
+    pytest.param(chart, values, id=f"{chart.name}: {name}")
+    for chart, (sets, _) in CHARTS.items()
+    for name, values in sets.items()
+]
+WRONG_CASES = [
+    pytest.param(chart, values, words, id=f"{chart.name}: {name}")
+    for chart, (_, wrong) in CHARTS.items()
+    for name, (values, words) in wrong.items()
+]
+each_chart = pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+
+# What Kubernetes, or a table of its own, names below these is not a switch of the chart.
+TABLES = (
+    *("podSecurityContext", "securityContext", "probes", "taskQueueDefaults"),
+    *("metrics.prometheusRule.alerts", "metrics.dashboard.labels"),
+)
 FOR_PARENTS = {"enabled", "global"}
 """What a chart that has this one as a dependency may write; no template reads it."""
 
 
-def resolved(node: dict[str, Any]) -> dict[str, Any]:
-    if "$ref" in node:
-        return dict(SCHEMA["definitions"][node["$ref"].rpartition("/")[2]])
-    return node
+def values_of(chart: Path) -> Any:
+    return yaml.safe_load((chart / "values.yaml").read_text(encoding="utf-8"))
 
 
-def paths(schema: dict[str, Any], values: Any, path: str = "") -> Iterator[str]:
+def schema_of(chart: Path) -> dict[str, Any]:
+    """Without references: what they refer to stands in their place."""
+    schema = json.loads((chart / "values.schema.json").read_text(encoding="utf-8"))
+
+    def resolved(node: Any) -> Any:
+        if isinstance(node, list):
+            return [resolved(one) for one in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return resolved(schema["definitions"][node["$ref"].rpartition("/")[2]])
+        return {name: resolved(item) for name, item in node.items() if name != "definitions"}
+
+    return dict(resolved(schema))
+
+
+def differences(schema: dict[str, Any], values: Any, path: str = "") -> Iterator[str]:
     """Where schema and values do not have the same keys."""
-    known = resolved(schema).get("properties")
+    known = schema.get("properties")
     if known is None or not isinstance(values, dict):
         return
     for name in known.keys() ^ values.keys():
         yield f"{path}{name}"
     for name in known.keys() & values.keys():
-        yield from paths(known[name], values[name], f"{path}{name}.")
+        yield from differences(known[name], values[name], f"{path}{name}.")
 
 
-@pytest.mark.parametrize(("values", "words"), WRONG.values(), ids=WRONG)
+def leaves(values: Any, path: str = "") -> Iterator[str]:
+    if isinstance(values, dict) and values:
+        for name, item in values.items():
+            yield from leaves(item, f"{path}.{name}".lstrip("."))
+    else:
+        yield path
+
+
+def of_a_table(path: str) -> bool:
+    return path.startswith(TABLES) or "resources" in path.split(".")
+
+
+@pytest.mark.parametrize(("chart", "values", "words"), WRONG_CASES)
 def test_a_wrong_value_is_refused_by_its_name(
-    helm: Helm, values: dict[str, Any], words: tuple[str, ...]
+    helm: Helm, chart: Path, values: dict[str, Any], words: tuple[str, ...]
 ) -> None:
     with pytest.raises(RefusedError) as refused:
-        helm.render(CHART, values)
+        helm.render(chart, values)
     for word in words:
         assert word in str(refused.value)
 
 
-@pytest.mark.parametrize("values", SETS.values(), ids=SETS)
-def test_what_may_be_written_passes_helm_lint_strict(helm: Helm, values: dict[str, Any]) -> None:
-    assert helm.findings(CHART, values) == []
+@pytest.mark.parametrize(("chart", "values"), RIGHT_CASES)
+def test_what_may_be_written_passes_helm_lint_strict(
+    helm: Helm, chart: Path, values: dict[str, Any]
+) -> None:
+    assert helm.findings(chart, values) == []
 
 
-def test_every_key_of_the_schema_has_a_default_and_every_default_a_schema() -> None:
-    differences = set(paths(SCHEMA, VALUES))
-    timings = {
-        path for path in differences if path.startswith(("probes.", "resources.")) and "." in path
-    }
-    assert differences - timings == FOR_PARENTS
+@each_chart
+def test_every_key_of_the_schema_has_a_default_and_every_default_a_schema(chart: Path) -> None:
+    found = set(differences(schema_of(chart), values_of(chart)))
+    assert {path for path in found if not of_a_table(path)} == FOR_PARENTS
 
 
-def test_every_object_of_the_schema_is_closed_or_kubernetes_own() -> None:
+@each_chart
+def test_every_object_of_the_schema_is_closed_or_kubernetes_own(chart: Path) -> None:
     def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
-        node = resolved(node)
         if node.get("type") == "object" and "additionalProperties" not in node:
             yield path
         for name, item in node.get("properties", {}).items():
             yield from open_objects(item, f"{path}.{name}".lstrip("."))
 
-    assert set(open_objects(SCHEMA, "")) == {
-        "global",
-        "podSecurityContext",
-        "securityContext",
-        "affinity",
+    found = set(open_objects(schema_of(chart), ""))
+    assert {path.rpartition(".")[2] for path in found} <= {
+        *("global", "podSecurityContext", "securityContext", "affinity", "template"),
     }
 
 
-def test_every_switch_is_turned_by_some_set_of_values() -> None:
-    def leaves(values: Any, path: str = "") -> Iterator[str]:
-        if isinstance(values, dict) and values:
-            for name, item in values.items():
-                yield from leaves(item, f"{path}.{name}".lstrip("."))
-        else:
-            yield path
+@each_chart
+def test_every_switch_is_turned_by_some_set_of_values(chart: Path) -> None:
+    sets, _ = CHARTS[chart]
+    written = {path for values in sets.values() for path in leaves(values)}
 
     def turned(path: str) -> bool:
-        return any(
-            written == path or written.startswith(f"{path}.")
-            for values in SETS.values()
-            for written in leaves(values)
-        )
+        return any(one == path or one.startswith(f"{path}.") for one in written)
 
-    # What Kubernetes, or a table of its own, names below these is not a switch of the chart.
-    tables = (
-        *("podSecurityContext", "securityContext", "resources", "probes"),
-        *("metrics.prometheusRule.alerts", "metrics.dashboard.labels"),
-    )
-    assert [
-        path for path in leaves(VALUES) if not path.startswith(tables) and not turned(path)
-    ] == []
+    unturned = [path for path in leaves(values_of(chart)) if not turned(path)]
+    assert [path for path in unturned if not of_a_table(path)] == []
 
 
 def test_the_readme_and_the_schema_tell_of_the_values_as_they_are_now() -> None:

@@ -6,5 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 CHART = ROOT / "helm" / "sluiceway"
+"""The operator's."""
+APP = ROOT / "helm" / "celery-app"
+"""An application's."""
 BASE = ROOT / "manifests" / "base"
 CRDS = ROOT / "manifests" / "crds"
