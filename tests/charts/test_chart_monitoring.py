@@ -11,10 +11,11 @@ import pytest
 import yaml
 from charting.helm import Helm
 from charting.paths import CHART, ROOT
+from charting.promql import asked
 from charting.sets import SETS
 
 from sluiceway.decide.decision import Reason
-from sluiceway.report.metrics import FLEET_METRICS, OPERATOR_METRICS, Kind
+from sluiceway.report.metrics import FLEET_GAUGES, FLEET_METRICS, OPERATOR_METRICS, Kind
 
 ALERTS = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text(encoding="utf-8"))
 DASHBOARD = json.loads(
@@ -30,11 +31,6 @@ LABELS = {metric.name: {*metric.labels} for metric in (*FLEET_METRICS, *OPERATOR
     for part in ("bucket", "sum", "count")
 }
 
-NAME = re.compile(r"\bsluiceway_[a-z_]+")
-MATCHER = re.compile(r"(sluiceway_[a-z_]+)\{([^}]*)\}")
-MATCHED = re.compile(r'([a-z_]+)(?:=~|=|!=|!~)"([^"]*)"')
-GROUPED = re.compile(r"\b(?:by|without|on|ignoring) \(([^)]*)\)")
-
 
 def panels() -> Iterator[dict[str, Any]]:
     for panel in DASHBOARD["panels"]:
@@ -44,36 +40,36 @@ def panels() -> Iterator[dict[str, Any]]:
 
 def queries() -> dict[str, str]:
     """Where it is asked → the expression."""
-    asked = {name: alert["expr"] for name, alert in ALERTS.items()}
+    found = {name: alert["expr"].replace("$threshold", "1") for name, alert in ALERTS.items()}
     for panel in panels():
         for target in panel.get("targets", ()):
-            asked[f"{panel['title']} {target['refId']}"] = target["expr"]
+            found[f"{panel['title']} {target['refId']}"] = target["expr"]
     for variable in DASHBOARD["templating"]["list"]:
         if variable["type"] == "query":
             metric, label = re.fullmatch(
                 r"label_values\((.*), (\w+)\)", variable["query"]["query"]
             ).groups()  # type: ignore[union-attr]
-            asked[f"${variable['name']}"] = f"count by ({label}) ({metric})"
-    return asked
+            found[f"${variable['name']}"] = f"max by ({label}) ({metric})"
+    return found
 
 
 QUERIES = queries()
 
 
-@pytest.mark.parametrize("expression", QUERIES.values(), ids=QUERIES)
+each_query = pytest.mark.parametrize("expression", QUERIES.values(), ids=QUERIES)
+
+
+@each_query
 def test_a_query_asks_for_metrics_and_labels_that_there_are(expression: str) -> None:
-    names = NAME.findall(expression)
-    assert names
-    assert [name for name in names if name not in LABELS] == []
-    for name, matchers in MATCHER.findall(expression):
-        for label, _ in MATCHED.findall(matchers):
-            assert label in LABELS[name] | OF_THE_TARGET
-    carried = set().union(*(LABELS[name] for name in names)) | OF_THE_TARGET
-    for labels in GROUPED.findall(expression):
-        assert {one.strip() for one in labels.split(",")} <= carried
+    query = asked(expression)
+    assert query.metrics
+    assert [name for name in query.metrics if name not in LABELS] == []
+    for name, label, _ in query.matched:
+        assert label in LABELS[name] | OF_THE_TARGET
+    assert query.grouped <= set().union(*(LABELS[name] for name in query.metrics)) | OF_THE_TARGET
 
 
-@pytest.mark.parametrize("expression", QUERIES.values(), ids=QUERIES)
+@each_query
 def test_a_query_asks_for_reasons_and_states_that_there_are(expression: str) -> None:
     known = {
         "reason": {reason.value for reason in Reason},
@@ -81,21 +77,27 @@ def test_a_query_asks_for_reasons_and_states_that_there_are(expression: str) -> 
         "result": {"written", "failed"},
         "direction": {"up", "down"},
     }
-    for _, matchers in MATCHER.findall(expression):
-        for label, value in MATCHED.findall(matchers):
-            assert label not in known or value in known[label]
+    for _, label, value in asked(expression).matched:
+        assert label not in known or value in known[label]
 
 
-@pytest.mark.parametrize("expression", QUERIES.values(), ids=QUERIES)
+@each_query
 def test_counters_are_asked_for_their_rise_and_gauges_never(expression: str) -> None:
-    risen = re.findall(r"(?:rate|increase)\((sluiceway_[a-z_]+)", expression)
-    for name in NAME.findall(expression):
-        counts = name.endswith(("_total", "_bucket", "_sum", "_count"))
-        assert (name in risen) == counts
+    query = asked(expression)
+    counters = ("_total", "_bucket", "_sum", "_count")
+    assert query.risen == [name for name in query.metrics if name.endswith(counters)]
+
+
+@each_query
+def test_numbers_of_a_taskqueue_are_not_added_up_over_replicas(expression: str) -> None:
+    # At a hand-over two replicas tell of the same fleet for a moment.
+    gauges = {metric.name for metric in FLEET_GAUGES}
+    if gauges & {*asked(expression).metrics}:
+        assert "max" in expression
 
 
 def test_every_metric_of_a_taskqueue_is_seen_in_the_dashboard_or_an_alert() -> None:
-    seen = {name for expression in QUERIES.values() for name in NAME.findall(expression)}
+    seen = {name for expression in QUERIES.values() for name in asked(expression).metrics}
     told = {metric.name for metric in FLEET_METRICS}
     # At once or by polling: the condition Waking says it, and nothing is wrong with it.
     assert told - seen == {"sluiceway_taskqueue_waking_armed"}
@@ -121,10 +123,10 @@ def test_every_panel_says_what_it_shows_and_none_lies_over_another() -> None:
 
 def test_every_panel_asks_the_data_source_that_the_reader_chose() -> None:
     chosen = {"type": "prometheus", "uid": "${datasource}"}
-    asked = [panel for panel in panels() if panel["type"] != "row"]
-    assert asked
-    assert all(panel["datasource"] == chosen for panel in asked)
-    assert all(target["datasource"] == chosen for panel in asked for target in panel["targets"])
+    asking = [panel for panel in panels() if panel["type"] != "row"]
+    assert asking
+    assert all(panel["datasource"] == chosen for panel in asking)
+    assert all(target["datasource"] == chosen for panel in asking for target in panel["targets"])
 
 
 def test_the_dashboard_comes_out_of_the_chart_as_it_is(helm: Helm) -> None:
