@@ -9,6 +9,7 @@ import pytest
 import yaml
 from charting.helm import Helm
 from charting.paths import BASE, CHART, CRDS
+from charting.sets import SETS
 
 KEEP = "helm.sh/resource-policy"
 
@@ -74,6 +75,24 @@ def test_nothing_else_is_granted_to_anybody(helm: Helm) -> None:
     assert roles == {"sluiceway"} | {
         f"sluiceway-{name}" for name in ("workerclasses", "lease", "edit", "view")
     }
+
+
+def test_secrets_can_be_kept_to_those_that_are_named_and_nothing_else_changes(helm: Helm) -> None:
+    everywhere = base("fleets-role.yaml", "ClusterRole")["rules"]
+    rules = helm.render(CHART, SETS["two Secrets only"]).one("ClusterRole", "sluiceway")["rules"]
+    about_secrets = [rule for rule in rules if "secrets" in rule["resources"]]
+    assert about_secrets == [
+        {
+            "apiGroups": [""],
+            "resources": ["secrets"],
+            "resourceNames": ["redis", "redis-reports"],
+            "verbs": ["get"],
+        }
+    ]
+    for rule in rules:
+        if rule not in about_secrets and rule["resources"] != ["configmaps"]:
+            assert rule in everywhere
+    assert len(rules) == len(everywhere) + 1
 
 
 def test_for_namespaces_the_same_rights_hold_in_each_of_them_and_nowhere_else(helm: Helm) -> None:

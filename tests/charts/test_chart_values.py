@@ -69,11 +69,11 @@ def differences(schema: dict[str, Any], values: Any, path: str = "") -> Iterator
         yield from differences(known[name], values[name], f"{path}{name}.")
 
 
-def leaves(values: Any, path: str = "") -> Iterator[str]:
+def leaves(values: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     if isinstance(values, dict) and values:
         for name, item in values.items():
-            yield from leaves(item, f"{path}.{name}".lstrip("."))
-    else:
+            yield from leaves(item, (*path, name))
+    elif path:
         yield path
 
 
@@ -118,16 +118,35 @@ def test_every_object_of_the_schema_is_closed_or_kubernetes_own(chart: Path) -> 
     }
 
 
+def without(values: Any, path: tuple[str, ...]) -> Any:
+    """A copy that lacks one key, and what is empty then."""
+    first, *rest = path
+    inner = without(values[first], rest) if rest else {}
+    kept = {name: item for name, item in values.items() if name != first}
+    return kept | ({first: inner} if inner else {})
+
+
 @each_chart
-def test_every_switch_is_turned_by_some_set_of_values(chart: Path) -> None:
+def test_every_key_has_an_effect(helm: Helm, chart: Path) -> None:
+    def made_of(values: dict[str, Any]) -> Any:
+        try:
+            return helm.render(chart, values).files
+        except RefusedError as refused:
+            return str(refused)
+
     sets, _ = CHARTS[chart]
-    written = {path for values in sets.values() for path in leaves(values)}
-
-    def turned(path: str) -> bool:
-        return any(one == path or one.startswith(f"{path}.") for one in written)
-
-    unturned = [path for path in leaves(values_of(chart)) if not turned(path)]
-    assert [path for path in unturned if not of_a_table(path)] == []
+    effective = {
+        path
+        for values in sets.values()
+        for path in leaves(values)
+        if made_of(values) != made_of(without(values, path))
+    }
+    idle = [
+        ".".join(path)
+        for path in leaves(values_of(chart))
+        if not any(one[: len(path)] == path for one in effective)
+    ]
+    assert [path for path in idle if not of_a_table(path)] == []
 
 
 def test_the_readme_and_the_schema_tell_of_the_values_as_they_are_now() -> None:

@@ -89,9 +89,20 @@ annotations:
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [list, watch]
+{{- if .Values.rbac.secretNames }}
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames:
+    {{- toYaml .Values.rbac.secretNames | nindent 4 }}
+  verbs: [get]
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get]
+{{- else }}
 - apiGroups: [""]
   resources: [secrets, configmaps]
   verbs: [get]
+{{- end }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

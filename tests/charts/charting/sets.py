@@ -48,6 +48,7 @@ SETS: dict[str, dict[str, Any]] = {
         "crds": {"install": False},
         "workerClasses": {"high-cpu": HIGH_CPU},
     },
+    "two Secrets only": {"rbac": {"secretNames": ["redis", "redis-reports"]}},
     "rights by somebody else": {
         "rbac": {"create": False, "aggregateClusterRoles": False},
         "serviceAccount": {"create": False, "name": "operator"},
@@ -216,6 +217,10 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a pull secret by its bare name": (
         {"imagePullSecrets": ["registry"]},
         ("/imagePullSecrets/0", "want object"),
+    ),
+    "a Secret with a path": (
+        {"rbac": {"secretNames": ["shop/redis"]}},
+        ("/rbac/secretNames/0", "shop/redis"),
     ),
     "yes in place of true": ({"crds": {"install": "yes"}}, ("/crds/install", "want boolean")),
     "a label that is a number": ({"podLabels": {"tier": 1}}, ("/podLabels/tier", "want string")),
