@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 
 from sluiceway.act.deployments import Deployments
 from sluiceway.api.taskqueue import GROUP, VERSION
+from sluiceway.cluster.loops import Asker
 from sluiceway.cluster.reports import ClusterReports
 from sluiceway.cluster.serving import Told, keep_beating, serving
 from sluiceway.cluster.specs import Specs
@@ -207,8 +208,7 @@ class Operator:
             reports=self._reports,
             certificates=folder,
             agent_image=self._options.agent_image,
-            asker=self._identity,
-            epoch=epoch,
+            asker=Asker(name=self._identity, epoch=epoch),
             pace=self._options.pace,
             beats=self._beats,
             ticked=self._meters.ticked,

@@ -13,27 +13,26 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from sluiceway.act.deployments import Deployments, NotLeadingError
-from sluiceway.act.leases import BrokerLeases
-from sluiceway.broker.address import BrokerAddress
-from sluiceway.broker.connection import Brokers
 from sluiceway.cluster.certificates import Certificates
 from sluiceway.cluster.fleet import DeploymentFleet
+from sluiceway.cluster.loops import Asker, BrokerLoops
 from sluiceway.cluster.pods import FollowedPods, selector_text
 from sluiceway.cluster.settle import Settled, Settler
 from sluiceway.cluster.specs import Spec, Specs
 from sluiceway.cluster.view import ClusterView
+from sluiceway.cluster.workqueue import WorkQueue
 from sluiceway.kube.client import KubeClient
 from sluiceway.kube.errors import KubeError
 from sluiceway.kube.secrets import KeyReader
 from sluiceway.kube.views import Deployment
-from sluiceway.observe import BrokerReader, Watched
-from sluiceway.observe.waking import Waking
-from sluiceway.reconcile import BrokerLoop, Pace, Reporter
+from sluiceway.observe import Watched
+from sluiceway.reconcile import Pace, Reporter
 from sluiceway.report.conditions import Verdict
 from sluiceway.report.health import Heartbeats
 from sluiceway.report.resource import SetupProblem
@@ -47,9 +46,6 @@ REREAD_S = 60.0
 """How often an address is read again that lies in a Secret or a ConfigMap."""
 DISTRUST_S = 5.0
 """A broker that cannot be read may have a new address; it is asked for that often."""
-TICK_LIMIT_S = 90.0
-"""Ticks come every ten seconds at least, and a broker or an API server that does not
-answer holds one up for less than half a minute."""
 MISSING = frozenset({"WorkerClassNotFound", "DeploymentNotFound", "BrokerUrlUnknown"})
 MISSING_FOR_S = 10.0
 """For so long nobody is called for something that does not exist yet."""
@@ -81,17 +77,6 @@ class _Held:
     selector: str
 
 
-@dataclass(kw_only=True, slots=True)
-class _Line:
-    """One broker's loop."""
-
-    name: str
-    loop: BrokerLoop
-    waking: Waking
-    task: asyncio.Task[None]
-    fleets: set[str] = field(default_factory=set)
-
-
 class Term:
     """One replica's time as the leader."""
 
@@ -105,8 +90,7 @@ class Term:
         reports: Reports,
         certificates: Path,
         agent_image: str,
-        asker: str,
-        epoch: int,
+        asker: Asker,
         pace: Pace,
         beats: Heartbeats,
         ticked: Callable[[float], None],
@@ -115,8 +99,6 @@ class Term:
 
         Args:
             certificates: a folder for brokers' certificates; nobody else may read it.
-            asker: who asks for drains, for whoever looks at the leases.
-            epoch: of this term; higher than that of any before it.
             beats: where each broker's loop shows that it goes on.
             ticked: told after every tick how long it took, seconds.
         """
@@ -125,11 +107,6 @@ class Term:
         self._view = view
         self._write = write
         self._reports = reports
-        self._asker = asker
-        self._epoch = epoch
-        self._pace = pace
-        self._beats = beats
-        self._ticked = ticked
         self._keys = KeyReader(client)
         self._settler = Settler(
             client=client,
@@ -139,21 +116,21 @@ class Term:
             certificates=Certificates(self._keys, certificates),
             write=write,
             agent_image=agent_image,
-            epoch=epoch,
+            epoch=asker.epoch,
         )
-        self._brokers = Brokers()
+        self._loops_of = partial(
+            BrokerLoops, asker=asker, pace=pace, report=reports, beats=beats, ticked=ticked
+        )
         self._held: dict[str, _Held] = {}
-        self._lines: dict[BrokerAddress | None, _Line] = {}
         self._by_deployment: defaultdict[str, set[str]] = defaultdict(set)
         """Deployment → the TaskQueues that are settled anew when it changes."""
         self._uses: dict[str, frozenset[str]] = {}
-        self._touched: dict[str, None] = {}
-        self._busy: set[str] = set()
+        self._queue = WorkQueue()
         self._failures: dict[str, int] = {}
         self._missing_since: dict[str, float] = {}
         self._distrusted_at: dict[str, float] = {}
-        self._something = asyncio.Condition()
         self._tasks: asyncio.TaskGroup
+        self._loops: BrokerLoops
 
     async def run(self) -> None:
         """Lead until cancelled.
@@ -168,6 +145,7 @@ class Term:
         self._view.on_pods = self._pods_changed
         try:
             async with asyncio.TaskGroup() as self._tasks:
+                self._loops = self._loops_of(self._tasks)
                 for _ in range(SETTLERS):
                     self._tasks.create_task(self._settle_on())
                 self._tasks.create_task(self._reread())
@@ -176,23 +154,16 @@ class Term:
         finally:
             stop_listening()
             self._view.on_deployment = self._view.on_autoscaler = self._view.on_pods = _nobody
-            for line in self._lines.values():
-                self._beats.forget(line.name)
-                await line.waking.close()
-            await self._brokers.close()
+            await self._loops.close()
 
     def touch(self, keys: Collection[str]) -> None:
         """Something about these TaskQueues changed: settle them anew."""
-        if keys:
-            self._touched.update(dict.fromkeys(keys))
-            self._tasks.create_task(self._wake())
+        self._queue.add(keys)
 
     def warnings_of(self, key: str) -> tuple[str, ...]:
         """What the platform team should mend at this fleet's broker."""
         held = self._held.get(key)
-        address = held.fleet.watched.address if held is not None else None
-        facts = self._brokers.get(address).facts if address is not None else None
-        return facts.warnings if facts is not None else ()
+        return self._loops.warnings(held.fleet.watched.address) if held is not None else ()
 
     def looked_at(self, status: FleetStatus) -> None:
         """A fleet was ticked: where its broker cannot be read, its address may have changed."""
@@ -207,16 +178,9 @@ class Term:
             self._keys.distrust(held.settled.source)
             self.touch({status.fleet})
 
-    async def _wake(self) -> None:
-        async with self._something:
-            self._something.notify_all()
-
     async def _settle_on(self) -> None:
         while True:
-            async with self._something:
-                while (key := self._next()) is None:
-                    await self._something.wait()
-                self._busy.add(key)
+            key = await self._queue.take()
             try:
                 await self._settle(key)
                 self._failures.pop(key, None)
@@ -225,15 +189,7 @@ class Term:
             except Exception as exc:
                 self._try_again(key, exc)
             finally:
-                self._busy.discard(key)
-                await self._wake()
-
-    def _next(self) -> str | None:
-        for key in self._touched:
-            if key not in self._busy:
-                del self._touched[key]
-                return key
-        return None
+                self._queue.done(key)
 
     def _try_again(self, key: str, exc: Exception) -> None:
         failures = self._failures.get(key, 0)
@@ -249,13 +205,7 @@ class Term:
                 self._reports.settled(spec, Settled(problem=problem))
         else:
             log.error("%s: cannot be settled", key, exc_info=exc)
-        asyncio.get_running_loop().call_later(wait_s, self._touch_if_leading, key)
-
-    def _touch_if_leading(self, key: str) -> None:
-        try:
-            self.touch({key})
-        except RuntimeError:
-            """The term has ended meanwhile."""
+        asyncio.get_running_loop().call_later(wait_s, self.touch, {key})
 
     async def _settle(self, key: str) -> None:
         spec = self._specs.taskqueues.get(key)
@@ -288,7 +238,7 @@ class Term:
         left_s = self._missing_since.setdefault(key, now) + MISSING_FOR_S - now
         if left_s <= 0:
             return settled
-        asyncio.get_running_loop().call_later(left_s, self._touch_if_leading, key)
+        asyncio.get_running_loop().call_later(left_s, self.touch, {key})
         return replace(settled, problem=replace(problem, person_must_act=False))
 
     async def _take_up(self, key: str, spec: Spec, settled: Settled, watched: Watched) -> None:
@@ -333,11 +283,9 @@ class Term:
         self._held[key] = _Held(
             uid=spec.uid, settled=settled, fleet=fleet, following=following, selector=selector
         )
-        line = self._line(watched.address)
-        line.fleets.add(key)
-        line.loop.put(fleet)
+        self._loops.put(fleet)
         if before is not None and before.fleet.watched.address != watched.address:
-            await self._leave_line(key, before.fleet.watched.address)
+            await self._loops.drop(key, before.fleet.watched.address)
 
     async def _let_be(self, key: str) -> None:
         """Tick the fleet no more; its workers stay as they are."""
@@ -347,57 +295,11 @@ class Term:
         del self._held[key]
         if held.following is not None:
             held.following.cancel()
-        await self._leave_line(key, held.fleet.watched.address)
-
-    def _line(self, address: BrokerAddress | None) -> _Line:
-        if address not in self._lines:
-            waking = Waking()
-            name = f"the ticks of broker {address}" if address else "the ticks without a broker"
-            beat = self._beats.expect(name, TICK_LIMIT_S)
-
-            def ticked(duration_s: float) -> None:
-                beat()
-                self._ticked(duration_s)
-
-            loop = BrokerLoop(
-                reader=BrokerReader(self._brokers),
-                leases=self._leases,
-                wakes=waking,
-                report=self._reports,
-                clock=time.time,
-                pace=self._pace,
-                ticked=ticked,
-            )
-            self._lines[address] = _Line(
-                name=name, loop=loop, waking=waking, task=self._tasks.create_task(loop.run())
-            )
-        return self._lines[address]
-
-    async def _leave_line(self, key: str, address: BrokerAddress | None) -> None:
-        """Let a broker's loop tick this fleet no more, and end it after its last one."""
-        line = self._lines[address]
-        line.loop.drop(key)
-        line.fleets.discard(key)
-        if not line.fleets:
-            del self._lines[address]
-            line.task.cancel()
-            self._beats.forget(line.name)
-            await line.waking.close()
-            await self._brokers.keep({one for one in self._lines if one is not None})
-
-    def _leases(self, watched: Watched) -> BrokerLeases | NoLeases:
-        if watched.address is None:
-            return NoLeases()
-        return BrokerLeases(
-            broker=self._brokers.get(watched.address),
-            prefix=watched.prefix,
-            asker=self._asker,
-            epoch=self._epoch,
-        )
+        await self._loops.drop(key, held.fleet.watched.address)
 
     def _tick(self, key: str) -> None:
         if (held := self._held.get(key)) is not None:
-            self._lines[held.fleet.watched.address].loop.touch(key)
+            self._loops.touch(key, held.fleet.watched.address)
 
     def _use(self, key: str, deployments: frozenset[str]) -> None:
         for one in self._uses.pop(key, frozenset()) - deployments:
@@ -451,16 +353,6 @@ class Term:
         while True:
             await asyncio.sleep(REREAD_S)
             self.touch({key for key, held in self._held.items() if held.settled.source is not None})
-
-
-class NoLeases:
-    """Of a fleet whose broker is not known: there is nobody to tell."""
-
-    async def set(self, *, hold: Collection[str], recall: Collection[str]) -> None:
-        """Nobody can be asked; leases that were set before lapse by themselves."""
-
-    async def forget(self, incarnations: Collection[str]) -> None:
-        """Nothing is known to be forgotten."""
 
 
 def _uses(spec: Spec, settled: Settled) -> frozenset[str]:

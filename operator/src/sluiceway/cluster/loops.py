@@ -1,0 +1,156 @@
+"""One loop of ticks for each broker in use, made with its first fleet and ended with its last."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from sluiceway.act.leases import BrokerLeases
+from sluiceway.broker.address import BrokerAddress
+from sluiceway.broker.connection import Brokers
+from sluiceway.observe import BrokerReader, Watched
+from sluiceway.observe.waking import Waking
+from sluiceway.reconcile import BrokerLoop, Fleet, Pace, Reporter
+from sluiceway.report.health import Heartbeats
+
+TICK_LIMIT_S = 90.0
+"""Ticks come every ten seconds at least, and a broker or an API server that does not
+answer holds one up for less than half a minute."""
+
+Address = BrokerAddress | None
+"""None for fleets whose broker is not known: they are ticked, too, and told so."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asker:
+    """Who asks workers to drain."""
+
+    name: str
+    """For whoever looks at the leases."""
+    epoch: int
+    """Of its leadership; an older one is refused."""
+
+
+@dataclass(kw_only=True, slots=True)
+class _Running:
+    name: str
+    loop: BrokerLoop
+    waking: Waking
+    task: asyncio.Task[None]
+    fleets: set[str] = field(default_factory=set)
+
+
+class BrokerLoops:
+    """All of them, for one term."""
+
+    def __init__(
+        self,
+        tasks: asyncio.TaskGroup,
+        *,
+        asker: Asker,
+        pace: Pace,
+        report: Reporter,
+        beats: Heartbeats,
+        ticked: Callable[[float], None],
+    ) -> None:
+        """None yet.
+
+        Args:
+            tasks: where they run; a loop that fails ends the group.
+            beats: where each loop shows that it goes on.
+            ticked: told after every tick how long it took, seconds.
+        """
+        self._tasks = tasks
+        self._asker = asker
+        self._pace = pace
+        self._report = report
+        self._beats = beats
+        self._ticked = ticked
+        self._brokers = Brokers()
+        self._running: dict[Address, _Running] = {}
+
+    def put(self, fleet: Fleet) -> None:
+        """Tick this fleet from now on, as it is now; at once for the first time."""
+        watched = fleet.watched
+        running = self._running.get(watched.address) or self._start(watched.address)
+        running.fleets.add(watched.key)
+        running.loop.put(fleet)
+
+    def touch(self, key: str, address: Address) -> None:
+        """Something about this fleet changed: tick it at once."""
+        if (running := self._running.get(address)) is not None:
+            running.loop.touch(key)
+
+    async def drop(self, key: str, address: Address) -> None:
+        """Tick this fleet on this broker no more."""
+        running = self._running.get(address)
+        if running is None:
+            return
+        running.loop.drop(key)
+        running.fleets.discard(key)
+        if not running.fleets:
+            del self._running[address]
+            running.task.cancel()
+            await self._end(running)
+            await self._brokers.keep({one for one in self._running if one is not None})
+
+    def warnings(self, address: Address) -> tuple[str, ...]:
+        """What the platform team should mend at this broker, as sentences."""
+        facts = self._brokers.get(address).facts if address in self._running and address else None
+        return facts.warnings if facts is not None else ()
+
+    async def close(self) -> None:
+        """Hang up on all brokers; the loops have ended with their group."""
+        for running in self._running.values():
+            await self._end(running)
+        await self._brokers.close()
+
+    def _start(self, address: Address) -> _Running:
+        waking = Waking()
+        name = f"the ticks of broker {address}" if address else "the ticks without a broker"
+        beat = self._beats.expect(name, TICK_LIMIT_S)
+
+        def ticked(duration_s: float) -> None:
+            beat()
+            self._ticked(duration_s)
+
+        loop = BrokerLoop(
+            reader=BrokerReader(self._brokers),
+            leases=self._leases,
+            wakes=waking,
+            report=self._report,
+            clock=time.time,
+            pace=self._pace,
+            ticked=ticked,
+        )
+        running = _Running(
+            name=name, loop=loop, waking=waking, task=self._tasks.create_task(loop.run())
+        )
+        self._running[address] = running
+        return running
+
+    async def _end(self, running: _Running) -> None:
+        self._beats.forget(running.name)
+        await running.waking.close()
+
+    def _leases(self, watched: Watched) -> BrokerLeases | NoLeases:
+        if watched.address is None:
+            return NoLeases()
+        return BrokerLeases(
+            broker=self._brokers.get(watched.address),
+            prefix=watched.prefix,
+            asker=self._asker.name,
+            epoch=self._asker.epoch,
+        )
+
+
+class NoLeases:
+    """Of a fleet whose broker is not known: there is nobody to tell."""
+
+    async def set(self, *, hold: Collection[str], recall: Collection[str]) -> None:
+        """Nobody can be asked; leases that were set before lapse by themselves."""
+
+    async def forget(self, incarnations: Collection[str]) -> None:
+        """Nothing is known to be forgotten."""
