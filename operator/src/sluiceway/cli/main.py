@@ -24,6 +24,7 @@ COMMANDS = {
     "check": "Check TaskQueues and WorkerClasses in files.",
     "explain": "Say why a fleet has as many workers as it has, here or in a cluster.",
     "top": "Show the TaskQueues of a cluster live.",
+    "simulate": "Play a trace: how long tasks would have waited, and what it would have cost.",
     "crd": "Print the CustomResourceDefinitions.",
 }
 """Name → what it does. Each is the function of that name in the module of that name."""
