@@ -209,8 +209,12 @@ class Intake:
         self._kombu_start(timeout)
 
     def _read(self, **options: Any) -> Any:
-        """Read a reply; only one at a time, where greenlets could meet here."""
-        if self._reading:
+        """Read a reply; only one at a time, where greenlets could meet here.
+
+        One may also have read what another was woken for, which would then wait for ever. But
+        a lost connection is to be noticed though nothing is awaited.
+        """
+        if self._reading or not (self.channel._in_poll or self._can_read(0.0)):
             return None
         self._reading = True
         try:
