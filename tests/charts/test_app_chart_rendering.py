@@ -159,6 +159,8 @@ def test_there_is_never_a_second_beat(helm: Helm) -> None:
     for name in ("Beat", "Beat with a disk and a scheduler", "the whole guide"):
         beat = rendered(helm, name).one("StatefulSet", "shop-beat")
         assert beat["spec"]["replicas"] == 1
+        # Else one that never became ready would be in the way of its own mend.
+        assert beat["spec"]["podManagementPolicy"] == "Parallel"
     disk = rendered(helm, "the whole guide").one("StatefulSet", "shop-beat")
     (claim,) = disk["spec"]["volumeClaimTemplates"]
     assert claim["spec"]["accessModes"] == ["ReadWriteOncePod"]
