@@ -117,6 +117,20 @@ def test_an_entrypoint_of_the_image_prepares_the_environment(
     assert worker.terminate() == 0
 
 
+def test_a_worker_that_is_told_to_go_while_its_application_loads_goes_at_once(
+    broker: Any, launch: Any, tmp_path: Path
+) -> None:
+    slow = (
+        "import os, time, redis\nclient = redis.Redis.from_url(os.environ['CELERY_BROKER_URL'])\n"
+    )
+    slow += "client.rpush('loading', 1)\ntime.sleep(600)\n"
+    (tmp_path / "slow_app.py").write_text(slow)
+    worker = launch("-P", "solo", app="slow_app", cwd=tmp_path)
+    assert broker.left("loading") == 1
+    # By itself and not by the signal, which a container's first process never gets.
+    assert worker.terminate() == 0
+
+
 def test_an_option_that_celery_does_not_know_ends_it_with_celerys_own_words(launch: Any) -> None:
     worker = launch("--no-such-option")
     assert worker.process.wait(timeout=60) == 2

@@ -8,6 +8,7 @@ imported, and Celery's defaults change before the application is.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from sluiceway_worker import wire
@@ -74,6 +75,9 @@ def split(argv: list[str]) -> tuple[str | None, list[str], list[str]]:
 
 def main() -> None:
     """The console script; ends with the exit code of Celery's worker, 2 for a wrong option."""
+    # Celery listens later. A container's first process is not ended by a signal that it has
+    # no handler for: told to go before it has taken anything, it would work on unasked.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     try:
         acks, before, after = split(sys.argv[1:])
         acks = acks or os.environ.get(wire.ENV_ACKS) or "late"
