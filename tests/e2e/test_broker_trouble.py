@@ -10,7 +10,7 @@ from stage.objects import taskqueue
 from stage.scene import Scene
 from stage.streams import watched
 
-AWAY_S = 20.0
+AWAY_S = 12.0
 """Several times the cooldown, the window and the pace of ticks."""
 
 

@@ -16,7 +16,7 @@ from stage.scene import Scene
 from stage.streams import Watch, watched
 from stage.until import until
 
-SCALE_DOWNS = 5
+SCALE_DOWNS = 3
 ROLLOUTS = 2
 
 

@@ -16,13 +16,13 @@ from testcluster.provider import Cluster
 
 
 def test_a_leader_that_is_killed_in_a_burst_is_followed_by_another_and_all_ends_well(
-    scene: Scene, operator: Operator, capsys: pytest.CaptureFixture[str]
+    scene: Scene, operator: Operator, cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fleet = scene.fleet("exports", scaling={"maxReplicas": 4})
     scene.tasks.publish("exports", 16, seconds=0.5)
     leader, term = operator.leader(), operator.lease()["leaseTransitions"]
     killed_at = time.monotonic()
-    operator.kubectl.run("delete", "pod", leader, "--grace-period=0", "--force")
+    kill(cluster, operator, leader)
     until(lambda: operator.lease()["leaseTransitions"] > term, that="another one leads")
     took = time.monotonic() - killed_at
     scene.tasks.publish("exports", 16, seconds=0.5)
@@ -52,15 +52,27 @@ def test_a_frozen_leader_that_thaws_does_nothing_more_and_all_ends_well(
     operator.await_ready()
 
 
+def kill(cluster: Cluster, operator: Operator, pod: str) -> None:
+    """End a pod's processes without a word; elsewhere than on our nodes they get one."""
+    if isinstance(cluster, LocalCluster):
+        on_container(cluster, operator, pod, "kill", "--signal=SIGKILL")
+    else:
+        operator.kubectl.run("delete", "pod", pod, "--grace-period=0", "--force")
+
+
 @contextmanager
 def frozen(cluster: LocalCluster, operator: Operator, pod: str) -> Iterator[None]:
     """Stop a pod's processes where they are, without their knowing."""
-    stored = operator.kubectl.get("pod", pod)
-    node = cluster.nodes[stored["spec"]["nodeName"]]
-    container = stored["status"]["containerStatuses"][0]["containerID"].split("//")[1]
-    tasks = ("ctr", "--namespace=k8s.io", "tasks")
-    node.command(*tasks, "pause", container)
+    on_container(cluster, operator, pod, "pause")
     try:
         yield
     finally:
-        node.command(*tasks, "resume", container)
+        on_container(cluster, operator, pod, "resume")
+
+
+def on_container(cluster: LocalCluster, operator: Operator, pod: str, *command: str) -> None:
+    """What containerd can do to a pod's one container."""
+    stored = operator.kubectl.get("pod", pod)
+    node = cluster.nodes[stored["spec"]["nodeName"]]
+    container = stored["status"]["containerStatuses"][0]["containerID"].split("//")[1]
+    node.command("ctr", "--namespace=k8s.io", "tasks", *command, container)

@@ -16,6 +16,11 @@ HERE = Path(__file__).parent
 NOW_AND_THEN = {
     # Only where somebody else wrote to the Deployment between our look and our write.
     Access(group="apps", resource="deployments/scale", verb="get"),
+    # A newer API server streams what there is into the watch; an older one is asked for it.
+    Access(group="", resource="pods", verb="list"),
+    Access(group="apps", resource="deployments", verb="list"),
+    Access(group="apps", resource="replicasets", verb="list"),
+    Access(group="autoscaling", resource="horizontalpodautoscalers", verb="list"),
 }
 
 
