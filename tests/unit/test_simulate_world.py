@@ -13,7 +13,7 @@ from sluiceway.simulate.ours import Sluiceway, observe
 from sluiceway.simulate.run import Attention, Change, Run, simulate
 from sluiceway.simulate.simple_policies import Fixed
 from sluiceway.simulate.trace import Trace
-from sluiceway.simulate.world import Plant, World
+from sluiceway.simulate.world import WAKE_S, Plant, World
 
 
 def trace(*tasks: tuple[float, float], span_s: float | None = None) -> Trace:
@@ -187,18 +187,18 @@ def test_kubernetes_takes_whoever_is_not_ready_and_then_the_youngest() -> None:
     assert list(world.workers) == ["w000001"]
 
 
-def test_a_first_message_that_nobody_takes_stops_the_clock_for_whoever_wants_it() -> None:
-    world = World(trace((3, 1), (4, 1)), Plant())
+def test_a_first_message_stops_the_clock_soon_and_what_came_with_it_is_there() -> None:
+    world = World(trace((3, 1), (3, 1), (4, 1)), Plant())
     world.advance(100, on_message=True)
-    assert (world.now, world.messages_came) == (3, True)
+    assert (world.now, len(world.waiting)) == (3 + WAKE_S, 2)
     world.advance(100, on_message=True)
-    assert (world.now, world.messages_came) == (100, False)
+    assert world.now == 100
 
 
 def test_ours_is_woken_by_the_first_message_of_a_fleet_at_zero() -> None:
     run = simulate(trace((123.4, 1)), Plant(cold_start_s=5), sluiceway())
 
-    assert run.waits() == [pytest.approx(5)]
+    assert run.waits() == [pytest.approx(5 + WAKE_S)]
     assert [c.reason for c in run.changes][:2] == ["Idle", "WorkWaiting"]
 
 

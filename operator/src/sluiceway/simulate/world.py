@@ -42,6 +42,9 @@ class Plant:
     acknowledgement: the visibility timeout)."""
 
 
+WAKE_S = 0.02
+"""From a message to the look that it causes: what came with it is seen, too."""
+
 _NEVER = math.inf
 _READY, _KILL, _REDELIVER = range(3)
 
@@ -66,8 +69,6 @@ class World:
         self.last_end = 0.0
         self.sizes: list[tuple[float, int]] = []
         """(seconds, workers that exist) at each change."""
-        self.messages_came = False
-        """Whether the last ``advance`` ended since a message came to an empty queue."""
         self._arrivals = [*trace.arrivals, _NEVER]
         self._runs = trace.runs
         self._tasks = trace.tasks or bytes(len(trace))
@@ -156,16 +157,17 @@ class World:
         """Let time pass up to ``until``, or to where nothing more will happen.
 
         Args:
-            on_message: stop at the first message of an empty queue that nobody took.
+            on_message: stop soon (``WAKE_S``) after the first message of an empty queue that
+                nobody took.
             on_worker: stop when a worker came or went.
         """
-        self.messages_came = False
         while True:
             change_at = self._changes[0][0] if self._changes else _NEVER
             horizon = min(until, change_at)
             if self._serve(horizon, on_message):
-                self.messages_came = True
-                return
+                on_message = False
+                until = min(until, self.now + WAKE_S)
+                continue
             if change_at > until or (change_at == _NEVER and until == _NEVER):
                 self.now = max(self.now, until if until < _NEVER else self.last_end)
                 return
