@@ -207,3 +207,34 @@ def test_a_world_in_which_nothing_can_end_is_given_up() -> None:
 
     assert math.isnan(run.starts[0])
     assert run.waits()[0] == run.end_s
+
+
+def looks_of(policy: Sluiceway, made: Trace) -> list[float]:
+    """When the policy looked."""
+    looks: list[float] = []
+    plain = policy.look
+
+    def look(world: World) -> Attention:
+        looks.append(world.now)
+        return plain(world)
+
+    policy.look = look  # type: ignore[method-assign]
+    simulate(made, Plant(cold_start_s=5), policy)
+    return looks
+
+
+def test_ours_looks_every_ten_seconds_at_rest_and_every_two_with_workers() -> None:
+    looks = looks_of(sluiceway(), trace((35.0, 20.0), span_s=60))
+
+    assert looks[:5] == [0, 10, 20, 30, 35 + WAKE_S]
+    began = 35 + WAKE_S
+    assert looks[5:8] == [began + 2, began + 4, began + 5]  # there since the worker came
+    assert looks[8] == began + 7
+
+
+def test_ours_looks_at_the_moment_that_a_decision_named() -> None:
+    looks = looks_of(sluiceway(cooldownPeriod="15s"), trace((0.5, 1.0), span_s=60))
+    ended = looks[1] + 5 + 1
+    idle_seen = next(at for at in looks if at >= ended)
+
+    assert any(at == pytest.approx(idle_seen + 15, abs=1e-6) for at in looks)
