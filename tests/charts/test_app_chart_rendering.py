@@ -148,6 +148,7 @@ def test_workers_from_elsewhere_get_nothing_of_the_charts_image(helm: Helm) -> N
     assert specs["same"]["worker"] == {
         "app": "tasks",
         "like": {"name": "shop-web", "container": "web"},
+        "template": {"metadata": {"labels": {"team": "media"}}},
     }
     assert specs["other"]["worker"]["image"] == "registry.example/other:2"
     assert specs["other"]["worker"]["app"] == "other"

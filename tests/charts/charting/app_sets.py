@@ -119,7 +119,12 @@ APP_SETS: dict[str, dict[str, Any]] = {
     | {
         "taskQueues": {
             "legacy": {"worker": {"deploymentRef": {"name": "legacy-worker"}}},
-            "same": {"worker": {"like": {"name": "shop-web", "container": "web"}}},
+            "same": {
+                "worker": {
+                    "like": {"name": "shop-web", "container": "web"},
+                    "template": {"metadata": {"labels": {"team": "media"}}},
+                }
+            },
             "other": {"worker": {"image": "registry.example/other:2", "app": "other"}},
             "elsewhere": {"broker": {"url": "redis://other:6379/1"}},
         }
