@@ -519,3 +519,15 @@ def test_a_fleet_that_is_stuck_may_still_shrink_and_may_start_from_zero() -> Non
     assert idle.desired == 0
     first = decide(spec(), seen(1000, replicas=0, stuck="no quota"), knows(10.0), NOW)
     assert first.desired > 0
+
+
+def test_arrivals_that_fade_do_not_call_back_the_last_worker_of_an_idle_fleet() -> None:
+    # A block that is given has the HPA's tolerance of 0.1.
+    written = spec(behavior={"scale_down": {"stabilization_window_seconds": 0}})
+    fading = replace(knows(10.0).learned, rate_per_s=0.096)
+    history = replace(knows(10.0, idle_s=61.0), learned=fading)
+    asked = [
+        decide(written, seen(0, replicas=1), replace(history, idle_since=NOW - idle_s), NOW)
+        for idle_s in (10.0, 20.0, 30.0)
+    ]
+    assert {one.reason for one in asked} == {Reason.COOLING_DOWN}

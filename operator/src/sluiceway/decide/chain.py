@@ -127,7 +127,9 @@ def _known(s: Situation, recommendation: Recommendation) -> _Goal:
     ratio = hpa.usage_ratio(
         recommendation.amount, per_replica=recommendation.per_replica, current=s.current
     )
-    if wanted != s.current and hpa.within_tolerance(ratio, s.up, s.down):
+    # The step to zero is cooldownPeriod's matter: tolerance would call back, while the rate
+    # of arrivals still fades, who was just told that there is nothing to do.
+    if wanted not in (s.current, 0) and hpa.within_tolerance(ratio, s.up, s.down):
         rules = s.up if wanted > s.current else s.down
         wanted, reason = s.current, Reason.WITHIN_TOLERANCE
         because = sentences.within_tolerance(ratio, rules.tolerance)
