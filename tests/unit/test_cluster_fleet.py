@@ -261,3 +261,13 @@ async def test_a_deployment_of_the_same_name_that_is_anothers_is_not_scaled(worl
     assert world.fleet.replicas == 0
     await world.fleet.scale(5, ())
     assert world.writes.scaled == []
+
+
+async def test_a_number_that_was_written_counts_before_our_own_watch_shows_it(
+    world: World,
+) -> None:
+    world.asks_for(0)
+    await world.fleet.scale(5, ())
+    assert world.fleet.replicas == 5
+    await world.fleet.scale(7, ())
+    assert world.writes.scaled == [5], "one after the other"

@@ -65,6 +65,7 @@ def status(
         "shop/video",
         observation,
         decision,
+        asked=asked,
         not_waking=not_waking,
         trouble=trouble,
         before=before,

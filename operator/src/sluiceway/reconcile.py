@@ -282,6 +282,7 @@ class BrokerLoop:
                 watched.key,
                 observation,
                 decision,
+                asked=fleet.replicas,
                 not_waking=self._wakes.problem(watched),
                 trouble=fleet.trouble,
                 before=past.status,

@@ -81,12 +81,18 @@ class DeploymentFleet:
         self._lowering: _Lowering | None = None
         self._scaled: tuple[str, int] | None = None
         """The uid and generation that the Deployment had when we last changed its number."""
+        self._asked = 0
+        """That number; our own watch shows it a moment later."""
+        self._would_ask: int | None = None
+        """In a dry run: what would have been asked for by now."""
 
     def take_over(self, before: DeploymentFleet) -> None:
         """Know what ``before``, the same fleet under its earlier spec, knew."""
         self._hindered = before._hindered
         self._lowering = before._lowering
         self._scaled = before._scaled
+        self._asked = before._asked
+        self._would_ask = before._would_ask
 
     @property
     def deployment(self) -> Deployment | None:
@@ -102,7 +108,11 @@ class DeploymentFleet:
     def replicas(self) -> int:
         """How many workers are asked for."""
         there = self.deployment
-        return there.spec.replicas if there is not None else 0
+        if there is None:
+            return 0
+        if self._would_ask is not None:
+            return self._would_ask
+        return self._asked if self._is_unseen(there) else there.spec.replicas
 
     @property
     def rolling_out(self) -> bool:
@@ -200,7 +210,10 @@ class DeploymentFleet:
                 raise
             log.info("%s: was scaled by somebody else: deciding anew", self.watched.key)
             return
-        if was_sent:
+        if not was_sent:
+            self._would_ask = replicas
+        else:
+            self._asked = replicas
             self._scaled = (there.metadata.uid, there.metadata.generation)
             if replicas < there.spec.replicas:
                 before = self._names(there)

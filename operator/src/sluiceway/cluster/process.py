@@ -125,7 +125,8 @@ class Operator:
         )
         async with AsyncExitStack() as stack:
             host, port = await stack.enter_async_context(serving(self._options.address, told))
-            log.info("%s serves health and metrics on %s:%d", self._identity, host, port)
+            where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            log.info("%s serves health and metrics on %s", self._identity, where)
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             beating = tasks.create_task(
                 keep_beating(self._beats.expect("the event loop", _LOOP_LIMIT_S))

@@ -80,6 +80,8 @@ class Waking:
 
     def problem(self, watched: Watched) -> str | None:
         """Why this fleet is polled and not woken; None while it wakes, or is not armed."""
+        if watched.address is None:
+            return watched.problem or "the TaskQueue names no broker"
         for address, queue in self._places.get(watched.key, []):
             waker = self._wakers[address]
             if waker.problem is not None:

@@ -98,6 +98,7 @@ def status_of(
     observation: Observation,
     decision: Decision,
     *,
+    asked: int,
     not_waking: str | None = None,
     trouble: str | None = None,
     before: FleetStatus | None = None,
@@ -106,12 +107,14 @@ def status_of(
 
     Args:
         fleet: ``namespace/name``.
+        asked: how many workers are asked for now that the decision was carried out, as far
+            as it could be.
         not_waking: why the broker cannot say at once that a queue changed; None
             where it can.
         trouble: why workers do not stay up, in the words of what runs them.
         before: the last status; a condition whose verdict stays keeps its time.
     """
-    workers = _workers(observation, decision)
+    workers = _workers(observation, decision, asked)
     waits = [q.oldest_wait_s for q in observation.queues if q.oldest_wait_s is not None]
     conditions = (
         _ready(observation, decision, workers, trouble),
@@ -139,11 +142,11 @@ def status_of(
     )
 
 
-def _workers(observation: Observation, decision: Decision) -> Workers:
+def _workers(observation: Observation, decision: Decision, asked: int) -> Workers:
     states = [w.state for w in observation.workers]
     leaving = (WorkerState.DRAINING, WorkerState.DRAINED, WorkerState.STOPPING)
     return Workers(
-        asked=decision.replicas,
+        asked=asked,
         asked_before=decision.current,
         desired=decision.desired,
         ready=states.count(WorkerState.CONSUMING),
