@@ -40,7 +40,7 @@ def kubectl(control_plane: ControlPlane) -> Kubectl:
     kubectl = control_plane.kubectl
     kubectl.run("apply", "--filename", CRDS)
     kubectl.run("wait", "crd", "--all", "--for=condition=Established", "--timeout=30s")
-    kubectl.run("create", "namespace", "shop")
+    kubectl.apply("{apiVersion: v1, kind: Namespace, metadata: {name: shop}}")
     return kubectl
 
 
