@@ -1,34 +1,42 @@
-"""A real API server takes all that the chart makes, and Helm takes it in and out again."""
+"""A real API server takes all that the charts make, and Helm takes it in and out again."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from charting import monitoring_crds
+from charting.app_sets import APP_SETS
 from charting.helm import NAMESPACE, RELEASE, Helm
-from charting.paths import CHART, CRDS
+from charting.paths import APP, CHART, CRDS
 from charting.sets import HIGH_CPU, SETS
 from testcluster.control_plane import ControlPlane
 from testcluster.kubectl import Kubectl
 
 CRD_NAMES = tuple(path.stem for path in sorted(CRDS.glob("*.yaml")))
 KINDS = (
-    "serviceaccount,service,deployment,poddisruptionbudget,networkpolicy,role,rolebinding,"
-    "clusterrole,clusterrolebinding,configmap,pod"
+    "serviceaccount,service,deployment,statefulset,poddisruptionbudget,networkpolicy,role,"
+    "rolebinding,clusterrole,clusterrolebinding,configmap,secret,ingress,horizontalpodautoscaler,"
+    "taskqueue"
 )
+CASES = [
+    pytest.param(chart, values, id=f"{chart.name}: {name}")
+    for chart, sets in ((CHART, SETS), (APP, APP_SETS))
+    for name, values in sets.items()
+]
 
 
 def as_list(objects: list[dict[str, Any]]) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
 
 
-def ours(kubectl: Kubectl) -> set[tuple[str, str]]:
-    """(kind, name) of what belongs to the release, in whichever namespace."""
+def belonging_to(release: str, kubectl: Kubectl) -> set[tuple[str, str]]:
+    """(kind, name) of what belongs to a release, in whichever namespace."""
     listed = kubectl.items(
-        KINDS, "--all-namespaces", f"--selector=app.kubernetes.io/instance={RELEASE}"
+        KINDS, "--all-namespaces", f"--selector=app.kubernetes.io/instance={release}"
     )
     return {(one["kind"], one["metadata"]["name"]) for one in listed}
 
@@ -57,12 +65,16 @@ def taken() -> set[str]:
     return set()
 
 
-@pytest.mark.parametrize("values", SETS.values(), ids=SETS)
+@pytest.mark.parametrize(("chart", "values"), CASES)
 def test_an_api_server_takes_every_object_without_a_warning(
-    helm: Helm, kubectl: Kubectl, taken: set[str], values: dict[str, Any]
+    helm: Helm, kubectl: Kubectl, taken: set[str], chart: Path, values: dict[str, Any]
 ) -> None:
-    objects = {json.dumps(one): one for one in helm.render(CHART, values).objects}
+    objects = {json.dumps(one): one for one in helm.render(chart, values).objects}
     new = [one for text, one in objects.items() if text not in taken]
+    for one in new:
+        if one["kind"] == "Pod":
+            # A pod's account is looked for, and a dry run makes none.
+            one["spec"].pop("serviceAccountName", None)
     if not new:
         return
     outcome = kubectl.try_run(
@@ -74,19 +86,31 @@ def test_an_api_server_takes_every_object_without_a_warning(
     taken |= objects.keys()
 
 
+def pods_of(one: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The pods that an object stands for."""
+    if one["kind"] == "Pod":
+        yield one
+    elif one["kind"] in ("Deployment", "StatefulSet"):
+        pod = {"apiVersion": "v1", "kind": "Pod", **one["spec"]["template"]}
+        claims = one["spec"].get("volumeClaimTemplates", ())
+        volumes = [{"name": claim["metadata"]["name"], "emptyDir": {}} for claim in claims]
+        pod["spec"]["volumes"] = pod["spec"].get("volumes", []) + volumes
+        yield pod
+
+
 def test_all_pods_pass_pod_security_restricted(helm: Helm, kubectl: Kubectl) -> None:
-    pods = []
-    for number, values in enumerate(SETS.values()):
-        rendered = helm.render(CHART, values)
-        template = rendered.one("Deployment")["spec"]["template"]
-        operator = {"apiVersion": "v1", "kind": "Pod", **template}
-        test = rendered.one("Pod")
-        for pod, name in ((operator, "operator"), (test, "test")):
-            pod["metadata"]["name"] = f"{name}-{number}"
-            # Of a pod by itself the API server looks for its account and its class.
-            for field in ("serviceAccountName", "priorityClassName"):
-                pod["spec"].pop(field, None)
-            pods.append(pod)
+    pods = [
+        pod
+        for chart, sets in ((CHART, SETS), (APP, APP_SETS))
+        for values in sets.values()
+        for one in helm.render(chart, values).objects
+        for pod in pods_of(one)
+    ]
+    for number, pod in enumerate(pods):
+        pod["metadata"] = {"name": f"pod-{number}"}
+        # Of a pod by itself the API server looks for its account and its class.
+        for field in ("serviceAccountName", "priorityClassName"):
+            pod["spec"].pop(field, None)
     kubectl.within(NAMESPACE).run("create", "--dry-run=server", "--filename=-", stdin=as_list(pods))
 
 
@@ -100,7 +124,7 @@ def test_installed_upgraded_rolled_back_and_uninstalled(
     # From nothing: the CRDs, and a class that needs them.
     helm.do(kubeconfig, "install", str(CHART), RELEASE, values, wait="hookOnly", timeout=60)
     assert kubectl.get("workerclass", "high-cpu")["spec"]["nodeSelector"] == {"pool": "high-cpu"}
-    assert ("Deployment", "sluiceway") in ours(kubectl)
+    assert ("Deployment", "sluiceway") in belonging_to(RELEASE, kubectl)
     assert kubectl.within(NAMESPACE).items("servicemonitors.monitoring.coreos.com")
     uid = kubectl.get("workerclass", "high-cpu")["metadata"]["uid"]
 
@@ -131,7 +155,7 @@ def test_installed_upgraded_rolled_back_and_uninstalled(
 
     # What users made stays, and what it needs; nothing else does.
     helm.do(kubeconfig, "uninstall", RELEASE, timeout=60)
-    assert ours(kubectl) == set()
+    assert belonging_to(RELEASE, kubectl) == set()
     assert kubectl.within("shop").get("taskqueue", "exports")["metadata"]["uid"] == queue_uid
     assert kubectl.get("workerclass", "high-cpu")["metadata"]["uid"] == uid
 
@@ -139,3 +163,33 @@ def test_installed_upgraded_rolled_back_and_uninstalled(
     helm.do(kubeconfig, "install", str(CHART), RELEASE, values, wait="hookOnly", timeout=60)
     assert kubectl.get("workerclass", "high-cpu")["metadata"]["uid"] == uid
     helm.do(kubeconfig, "uninstall", RELEASE, timeout=60)
+
+
+def test_an_application_is_installed_upgraded_rolled_back_and_uninstalled(
+    helm: Helm, kubectl: Kubectl
+) -> None:
+    kubectl.run("delete", "crd", *CRD_NAMES, "--ignore-not-found")
+    kubectl.run("create", "--filename", CRDS)
+    kubectl.run("wait", "crd", *CRD_NAMES, "--for=condition=Established")
+    kubeconfig, namespace = kubectl.kubeconfig, kubectl.within(NAMESPACE)
+    guide = APP_SETS["the whole guide"]
+
+    helm.do(kubeconfig, "install", str(APP), "shop", guide, timeout=60)
+    assert {("TaskQueue", "exports"), ("StatefulSet", "shop-beat"), ("Deployment", "shop-web")} <= (
+        belonging_to("shop", kubectl)
+    )
+
+    # A release changes the image everywhere, and a queue that is no longer named goes.
+    released = guide | {"image": {"repository": "shop", "tag": "2"}, "taskQueues": {}}
+    helm.do(kubeconfig, "upgrade", str(APP), "shop", released, timeout=60)
+    queues = {one["metadata"]["name"]: one for one in namespace.items("taskqueues")}
+    assert {name: one["spec"]["worker"]["image"] for name, one in queues.items()} == {
+        "celery": "shop:2"
+    }
+
+    helm.do(kubeconfig, "rollback", "shop", version=1, timeout=60)
+    back = {one["metadata"]["name"] for one in namespace.items("taskqueues")}
+    assert back == {"celery", "emails", "exports"}
+
+    helm.do(kubeconfig, "uninstall", "shop", timeout=60)
+    assert belonging_to("shop", kubectl) == set()
