@@ -132,6 +132,18 @@ def test_old_runs_fade_as_new_ones_come() -> None:
     assert learn(*stages).all_runs.mean_s == pytest.approx(9.0, rel=0.02)
 
 
+def test_of_a_long_run_only_so_much_is_planned_for() -> None:
+    ended = [
+        reading(n, 0, worker(processed=n, tasks={"t": RunTimes(count=n, sum_s=sum_s)}))
+        for n, sum_s in ((1, 2.0), (2, 3602.0))
+    ]
+    learned = Learned()
+    for one in ended:
+        learned = learned.learn(one, Demand.of(one, one.at, 5.0), WINDOW_S, longest_s=30.0)
+    assert learned.all_runs.mean_s == pytest.approx(1801.0)
+    assert learned.all_runs.planned_s == pytest.approx(16.0)
+
+
 def test_a_task_that_runs_once_an_hour_is_not_forgotten_in_between() -> None:
     once = learn(reading(0, 0, worker(tasks={"t": RunTimes(count=1, sum_s=40.0)})))
     quiet = [reading(600.0 * n, 0) for n in range(1, 7)]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluiceway.api.scaling import Scaling
+from sluiceway.api.scaling import Scaling, Target
 from sluiceway.decide.demand import Demand
 from sluiceway.decide.estimate import Learned, RunStats
 from sluiceway.decide.history import History
@@ -134,9 +134,49 @@ def test_a_rate_fades_as_soon_as_nothing_comes_any_more() -> None:
 
 
 def test_the_rate_is_averaged_over_longer_than_anything_it_is_used_for() -> None:
-    target = Scaling().target
-    assert rate_window_s(target, None) == 120.0
-    assert rate_window_s(target, 600.0) == 2400.0
+    assert rate_window_s(Scaling().target) == 120.0
+    assert rate_window_s(Target(backlog_per_replica=5)) == 60.0
+
+
+def test_what_runs_takes_its_slot_only_for_what_it_has_left() -> None:
+    # 20 × 10 s to be done; 10 slots are free again in 1 s, and not only in 10 s.
+    just_begun, nearly_done = (
+        demand(
+            20,
+            in_flight=10,
+            in_flight_bound=10,
+            present=10,
+            present_slots=10,
+            running_for_s=(ran,) * 10,
+        )
+        for ran in (0.0, 9.0)
+    )
+    assert slots_for(nearly_done, run_s=10.0, current=10) == pytest.approx(10 / 30 + 200 / 30)
+    assert slots_for(just_begun, run_s=10.0, current=10) == pytest.approx(10.0)
+
+
+def test_a_long_run_keeps_its_slot_and_asks_for_no_other() -> None:
+    # One run in a hundred takes an hour, the others 1 s: 2 a second keep two slots busy.
+    runs = RunStats(runs=100, sum_s=3699.0, beyond_s=3570.0)
+    history = History(
+        learned=Learned(rate_per_s=2.0, run_times={"t": runs}, cold_start_s=5.0),
+    )
+    long_one = demand(
+        1, in_flight=3, in_flight_bound=3, present=4, present_slots=4, running_for_s=(600.0,)
+    )
+    asked_for = recommend(Scaling(), long_one, history, current=4, slots=1, now=NOW)
+    assert asked_for.replicas == 4
+
+
+def test_a_trickle_beside_a_long_run_keeps_no_second_worker() -> None:
+    alone = demand(
+        in_flight=1, in_flight_bound=1, present=2, present_slots=2, running_for_s=(600.0,)
+    )
+    assert asked(alone, run_s=1.0, rate=0.01, current=2).replicas == 1
+
+
+def test_a_run_learned_under_a_longer_target_counts_with_this_one_at_most() -> None:
+    assert slots_for(demand(7), run_s=3600.0) == pytest.approx(7.0)
 
 
 def test_the_bound_on_unknown_tasks_doubles_only_when_the_last_ones_have_come() -> None:

@@ -60,11 +60,11 @@ def test_the_page_shows_the_decision_as_it_is_told() -> None:
 
 
 def test_the_pages_figures_follow_from_the_rule_and_agree_with_the_code() -> None:
-    going_on = max((12.5 - 1140 / 120) * 2.1, 12 * 2.1 / 26)
+    going_on = max((12.5 - 1140 / 120) * 2.1, (3 * 1.1 + 9 * 2.1) / 26)
     free = 12 - going_on
     new = (1140 * 2.1 - free * 26) / 20
     for figure in (
-        f"max(3.0 × 2.1, 12 × 2.1 / 26) | {going_on:.2f} |",
+        f"max(3.0 × 2.1, (3 × 1.1 + 9 × 2.1) / 26) | {going_on:.2f} |",
         f"26 s: {free * 26:.0f} s of work | {free:.2f} |",
         f"the other {new * 20:,.0f} s in 30 − 4 − 6 = 20 s | {new:.2f} |".replace(",", " "),
         f"{going_on + free + new:.2f} slots / 4 = {(going_on + free + new) / 4:.2f} workers | "

@@ -44,6 +44,8 @@ class RunStats:
     runs: float = 0.0
     sum_s: float = 0.0
     sumsq_s2: float = 0.0
+    beyond_s: float = 0.0
+    """Of ``sum_s``, what single runs took beyond the longest that is planned for."""
 
     def plus(self, other: RunStats) -> RunStats:
         """Both together."""
@@ -51,18 +53,28 @@ class RunStats:
             runs=self.runs + other.runs,
             sum_s=self.sum_s + other.sum_s,
             sumsq_s2=self.sumsq_s2 + other.sumsq_s2,
+            beyond_s=self.beyond_s + other.beyond_s,
         )
 
     def times(self, share: float) -> RunStats:
         """The same mean and variance with less weight."""
         return RunStats(
-            runs=self.runs * share, sum_s=self.sum_s * share, sumsq_s2=self.sumsq_s2 * share
+            runs=self.runs * share,
+            sum_s=self.sum_s * share,
+            sumsq_s2=self.sumsq_s2 * share,
+            beyond_s=self.beyond_s * share,
         )
 
     @property
     def mean_s(self) -> float | None:
         """None while no run is known."""
         return self.sum_s / self.runs if self.runs > 0 else None
+
+    @property
+    def planned_s(self) -> float | None:
+        """The mean with long runs counted only as far as they are planned for; None while
+        no run is known."""
+        return (self.sum_s - self.beyond_s) / self.runs if self.runs > 0 else None
 
     @property
     def deviation_s(self) -> float | None:
@@ -111,11 +123,20 @@ class Learned:
         """The measured cold start, or the prior until there is one."""
         return COLD_START_PRIOR_S if self.cold_start_s is None else self.cold_start_s
 
-    def learn(self, observation: Observation, demand: Demand, window_s: float) -> Learned:
+    def learn(
+        self,
+        observation: Observation,
+        demand: Demand,
+        window_s: float,
+        *,
+        longest_s: float = math.inf,
+    ) -> Learned:
         """This and what ``observation`` adds.
 
-        ``window_s`` is over how many seconds the arrival rate is averaged (the time
-        constant of its exponential fading).
+        Args:
+            window_s: over how many seconds the arrival rate is averaged (the time
+                constant of its exponential fading).
+            longest_s: how many seconds of a run are planned for beforehand.
         """
         # By name: sums of floats must not depend on the order of the workers.
         heard = sorted(
@@ -125,7 +146,7 @@ class Learned:
         finished = sum(self._finished(w) for w in heard)
         return replace(
             self._with_arrivals(observation.at, demand, finished, window_s),
-            run_times=self._run_times(heard),
+            run_times=self._run_times(heard, longest_s),
             cold_start_s=self._cold_start(heard),
             slots=_usual_slots(heard) or self.slots,
             counted=self._counted(heard, observation.at),
@@ -164,7 +185,7 @@ class Learned:
         rate = (self.rate_per_s or 0.0) * kept + arrived * weight
         return replace(self, at=at, backlog=demand.backlog, rate_per_s=rate)
 
-    def _run_times(self, heard: list[WorkerView]) -> Mapping[str, RunStats]:
+    def _run_times(self, heard: list[WorkerView], longest_s: float) -> Mapping[str, RunStats]:
         new: dict[str, RunStats] = {}
         for worker in heard:
             before = self.counted.get(worker.incarnation or "")
@@ -173,10 +194,14 @@ class Learned:
             for name, now in worker.tasks.items():
                 was = before.tasks.get(name, _NO_RUNS) if before else _NO_RUNS
                 if now.count > was.count:
+                    ended, took_s = now.count - was.count, max(0.0, now.sum_s - was.sum_s)
                     runs = RunStats(
-                        runs=now.count - was.count,
-                        sum_s=max(0.0, now.sum_s - was.sum_s),
+                        runs=ended,
+                        sum_s=took_s,
                         sumsq_s2=max(0.0, now.sumsq_s2 - was.sumsq_s2),
+                        # Of several that ended since the last reading only the sum is
+                        # known; long ones seldom end together with others.
+                        beyond_s=max(0.0, took_s - ended * longest_s),
                     )
                     new[name] = new.get(name, RunStats()).plus(runs)
         if not new:

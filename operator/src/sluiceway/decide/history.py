@@ -54,12 +54,14 @@ class History:
         now: float,
         *,
         window_s: float,
+        longest_s: float,
         up: Rules,
         down: Rules,
     ) -> History:
         """This history and what ``observation`` adds, before anything is decided on it.
 
-        ``window_s`` is over how many seconds the arrival rate is averaged.
+        ``window_s`` is over how many seconds the arrival rate is averaged, ``longest_s``
+        how many seconds of a run are planned for beforehand.
         """
         idle_since = self.idle_since
         if not demand.idle:
@@ -70,7 +72,7 @@ class History:
             self._confirmed(observation.replicas, up, down),
             idle_since=idle_since,
             unknown_readings=0 if demand.unknown is None else self.unknown_readings + 1,
-            learned=self.learned.learn(observation, demand, window_s),
+            learned=self.learned.learn(observation, demand, window_s, longest_s=longest_s),
         )
 
     def _confirmed(self, replicas: int, up: Rules, down: Rules) -> History:

@@ -1,15 +1,18 @@
 """The rule: how many workers demand alone asks for, before windows and limits.
 
-For a wait target T, with run time S, arrival rate λ, cold start D, waiting messages
-W of which the oldest has waited w, and c slots per worker:
+For a wait target T, with run time S (of which a run counts with T at most), arrival rate
+λ, cold start D, waiting messages W of which the oldest has waited w, and c slots per
+worker:
 
-    going on   = max(λ·S, others in flight · S / (T − w)) + overrunning
+    going on   = max(λ·S, rest of the others in flight / (T − w)) + overrunning
                                                             slots for what comes and runs
     clearing   = W·S / time left                            slots for what waits
     workers    = ceil((going on + clearing) / c)
 
-A task is overrunning when it is likely to run on beyond the time left: its slot is of no
-use to what waits, and where nothing waits it is like any other.
+A task is overrunning when it has run for longer than S and than T − w: it is one of the
+long ones, and takes a slot for as long as it runs. That is why no more than T of it is
+planned for beforehand, and one run of an hour asks for no more workers than it needs.
+Where nothing waits, those that overrun are part of what λ·S may be larger than.
 
 «Time left» is T − w for slots that are there, less the rest of their start for those on
 their way, and less D for new ones: work goes to the first kind as far as it fits, then
@@ -45,10 +48,8 @@ HPA's default policy adds at once; twice as many each time these have come."""
 
 SHORTEST_RATE_WINDOW_S = 60.0
 RATE_WINDOW_TIMES = 4.0
-"""The arrival rate is averaged over four times the wait target, and over four times the
-run time where that is longer. What changes faster shows in the waiting messages, which
-are counted and not averaged; and ten tasks of an hour that came in one minute must not
-look as if ten more came in each minute of that hour."""
+"""The arrival rate is averaged over four times the wait target. What changes faster shows
+in the waiting messages, which are counted and not averaged."""
 
 RULE_OF_THREE = 3.0
 """No arrival for t seconds: with 95 % confidence fewer than 3/t arrive per second."""
@@ -78,10 +79,14 @@ def max_wait_s(target: Target) -> float | None:
     return DEFAULT_MAX_WAIT_S if target.backlog_per_replica is None else None
 
 
-def rate_window_s(target: Target, run_s: float | None) -> float:
+def rate_window_s(target: Target) -> float:
     """Over how many seconds the arrival rate is averaged."""
-    longest = max(max_wait_s(target) or 0.0, run_s or 0.0)
-    return max(SHORTEST_RATE_WINDOW_S, RATE_WINDOW_TIMES * longest)
+    return max(SHORTEST_RATE_WINDOW_S, RATE_WINDOW_TIMES * (max_wait_s(target) or 0.0))
+
+
+def longest_run_s(target: Target) -> float:
+    """How many seconds of a run are planned for beforehand: as long as a task may wait."""
+    return max_wait_s(target) or math.inf
 
 
 def recommend(
@@ -103,10 +108,12 @@ def recommend(
             reason=Reason.MEETING_TARGET,
             because=sentences.backlog_target(demand, per_replica),
         )
-    run_s = history.learned.all_runs.mean_s
-    if run_s is None:
+    runs = history.learned.all_runs
+    if runs.mean_s is None or runs.planned_s is None:
         return _unknown_run_times(demand, history, current=current, slots=slots, now=now)
-    rate = _steady_rate(demand, history, rate_window_s(target, run_s), now)
+    # Learned under another target it may be longer than this one's.
+    run_s = min(runs.planned_s, longest_run_s(target))
+    rate = _steady_rate(demand, history, rate_window_s(target), now)
     steady = rate * run_s
     amount = _slots_needed(
         demand, history, wait, run_s, steady, current=current, slots=slots, now=now
@@ -119,7 +126,7 @@ def recommend(
         reason=Reason.MEETING_TARGET,
         because=sentences.wait_target(
             demand,
-            run_s=run_s,
+            run_s=runs.mean_s,
             rate_per_s=_told_rate(demand, history, rate) if steady >= amount / 10 else None,
             max_wait_s=wait,
             slots=slots,
@@ -146,11 +153,17 @@ def _slots_needed(
     cold_start = history.learned.cold_start_or_prior_s
     since_raised = math.inf if history.raised_at is None else now - history.raised_at
     still_starting = max(0.0, cold_start - since_raised)
-    overrunning = 0
+    running = [remaining_s(ran, run_s) for ran in demand.running_for_s]
+    in_time = [left_s for left_s in running if left_s <= time_left(0.0)]
+    overrunning = len(running) - len(in_time)
+    # Of a worker with several slots only the oldest task's age is known.
+    ageless = max(0, (demand.in_flight or 0) - len(running))
+    ending = (sum(in_time) + ageless * run_s) / time_left(0.0)
     if demand.waiting > 0:
-        overrunning = sum(remaining_s(ran, run_s) > time_left(0.0) for ran in demand.running_for_s)
-    others = max(0, (demand.in_flight or 0) - overrunning)
-    going_on = max(steady, others * run_s / time_left(0.0)) + overrunning
+        going_on = max(steady, ending) + overrunning
+    else:
+        # What arrives finds a slot as it is: a trickle asks for none beside a long run.
+        going_on = max(steady, ending + overrunning)
     groups = (
         (max(0.0, demand.present_slots - going_on), 0.0),
         (float(slots * max(0, current - demand.present - demand.silent)), still_starting),

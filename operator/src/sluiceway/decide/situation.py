@@ -10,7 +10,7 @@ from sluiceway.decide import hpa
 from sluiceway.decide.demand import Demand
 from sluiceway.decide.history import History
 from sluiceway.decide.observation import Observation
-from sluiceway.decide.recommend import rate_window_s
+from sluiceway.decide.recommend import longest_run_s, rate_window_s
 from sluiceway.decide.schedules import ScheduleFloor, floor_at
 
 
@@ -40,8 +40,15 @@ class Situation:
         scaling = spec.scaling
         up, down = hpa.rules_up(scaling.behavior), hpa.rules_down(scaling.behavior)
         demand = Demand.of(observation, now, history.learned.cold_start_or_prior_s)
-        window_s = rate_window_s(scaling.target, history.learned.all_runs.mean_s)
-        history = history.observed(observation, demand, now, window_s=window_s, up=up, down=down)
+        history = history.observed(
+            observation,
+            demand,
+            now,
+            window_s=rate_window_s(scaling.target),
+            longest_s=longest_run_s(scaling.target),
+            up=up,
+            down=down,
+        )
         schedule = floor_at(scaling.schedules, now)
         high = scaling.max_replicas
         # Heartbeats tell best; a fleet without any goes by what is written, and only
