@@ -177,7 +177,8 @@ def test_flower_asks_for_a_password_on_every_page_but_its_health(helm: Helm) -> 
     environment = {one["name"]: one["valueFrom"] for one in flower["env"]}
     assert environment["FLOWER_BASIC_AUTH"] == {"secretKeyRef": {"name": "flower", "key": "login"}}
     assert environment["CELERY_BROKER_URL"] == BROKER
-    assert flower["readinessProbe"]["httpGet"]["path"] == "/flower/healthcheck"
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert flower[probe]["httpGet"]["path"] == "/flower/healthcheck"
     assert "--url-prefix=flower" in flower["command"]
 
 
