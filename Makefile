@@ -61,6 +61,10 @@ cluster-down: setup ## end it, and leave nothing behind
 e2e: setup ## the operator on real nodes, scene after scene (root, Linux)
 	$(BIN)/pytest tests/e2e $(ARGS)
 
+.PHONY: soak
+soak: setup ## the same with many scale-downs, rollouts and killed operators: an hour
+	$(BIN)/pytest tests/e2e --cluster=local --soak $(ARGS)
+
 .PHONY: bench
 bench: setup ## side-by-side measurements (small; see benchmarks/README.md)
 	$(BIN)/python -m benchmarks

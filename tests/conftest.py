@@ -32,6 +32,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 pytest_plugins = ["testcluster.fixtures"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--soak", action="store_true", help="repeat what may go wrong many times (make soak)"
+    )
+
+
 def free_port() -> int:
     """A free loopback port below the range that outgoing connections take theirs from.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from testcluster.provider import Cluster, ExistingCluster
 
 # The first run on a machine makes a base image, from Debian's packages.
 SETUP_HANGS_S = 1800
+SOAK_HANGS_S = 7200
 STATUS = "{range .items[*]}{.metadata.name} {.status}{'\\n'}{end}"
 HERE = Path(__file__).parent
 
@@ -33,7 +35,8 @@ HERE = Path(__file__).parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.timeout(SETUP_HANGS_S))
+            hangs_s = SOAK_HANGS_S if item.config.option.soak else SETUP_HANGS_S
+            item.add_marker(pytest.mark.timeout(hangs_s))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -55,6 +58,25 @@ def _told(kubectl: Kubectl) -> str:
         kubectl.try_run("get", "events", "--sort-by=.lastTimestamp").stdout[-6000:],
     ]
     return "\n".join(said)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rounds:
+    """How often a scene does what may go wrong."""
+
+    scale_downs: int
+    rollouts: int
+    kills: int
+    away_s: float
+    """Seconds without a broker: several times the cooldown, the window and the ticks."""
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> Rounds:
+    """A few in the usual run, many with --soak."""
+    if request.config.option.soak:
+        return Rounds(scale_downs=50, rollouts=10, kills=20, away_s=60.0)
+    return Rounds(scale_downs=3, rollouts=2, kills=1, away_s=12.0)
 
 
 @pytest.fixture(scope="session")

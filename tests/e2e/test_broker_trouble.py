@@ -10,12 +10,11 @@ from stage.objects import taskqueue
 from stage.scene import Scene
 from stage.streams import watched
 
-AWAY_S = 12.0
-"""Several times the cooldown, the window and the pace of ticks."""
+from tests.e2e.conftest import Rounds
 
 
 def test_a_stopped_broker_lowers_no_fleet_brings_the_fallback_and_is_taken_up_at_once(
-    scene: Scene,
+    scene: Scene, rounds: Rounds
 ) -> None:
     # One that would go to zero at once if unknown were nothing, and one with a fallback.
     exports = scene.fleet("exports", scaling={"minReplicas": 2, "maxReplicas": 2})
@@ -34,7 +33,7 @@ def test_a_stopped_broker_lowers_no_fleet_brings_the_fallback_and_is_taken_up_at
         assert told["message"]
         emails.await_replicas(1)
         # What must not happen has no event to wait for.
-        time.sleep(AWAY_S)
+        time.sleep(rounds.away_s)
         assert set(replicas.column(0)) == {"2"}
         exports.await_condition("ScalingActive", "False")
 

@@ -16,8 +16,7 @@ from stage.scene import Scene
 from stage.streams import Watch, watched
 from stage.until import until
 
-SCALE_DOWNS = 3
-ROLLOUTS = 2
+from tests.e2e.conftest import Rounds
 
 
 def drops(replicas: Watch) -> int:
@@ -45,11 +44,11 @@ def busy(scene: Scene) -> Fleet:
 
 
 def test_scale_downs_and_rollouts_under_work_lose_nothing_cut_nothing_repeat_nothing(
-    scene: Scene, busy: Fleet, capsys: pytest.CaptureFixture[str]
+    scene: Scene, busy: Fleet, rounds: Rounds, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = bounds()
     with watched(scene.kubectl, "deployment", ".spec.replicas", which=busy.deployment) as replicas:
-        for number in range(SCALE_DOWNS):
+        for number in range(rounds.scale_downs):
             before = drops(replicas)
             scene.patch("exports", scaling=next(asked))
 
@@ -58,7 +57,7 @@ def test_scale_downs_and_rollouts_under_work_lose_nothing_cut_nothing_repeat_not
                 return drops(replicas) > before and busy.replicas == 1
 
             until(fell, that=f"scale-down {number + 1}")
-            if number < ROLLOUTS:
+            if number < rounds.rollouts:
                 roll(scene, number)
             scene.patch("exports", scaling=next(asked))
 
@@ -71,9 +70,9 @@ def test_scale_downs_and_rollouts_under_work_lose_nothing_cut_nothing_repeat_not
     scene.await_all_done()
     with capsys.disabled():
         workers = len(scene.tasks.workers())
-        print(f"\n{lowered} scale-downs, {ROLLOUTS} rollouts, ", end="")
+        print(f"\n{lowered} scale-downs, {rounds.rollouts} rollouts, ", end="")
         print(f"{len(scene.tasks.published)} tasks on {workers} workers: {scene.tasks.tally()}")
-    assert lowered >= SCALE_DOWNS
+    assert lowered >= rounds.scale_downs
     assert scene.tasks.tally() == CLEAN
 
 
