@@ -43,7 +43,7 @@ def belonging_to(release: str, kubectl: Kubectl) -> set[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
-    """Namespaces, our CRDs and those of the Prometheus operator; our CRDs go again."""
+    """Namespaces, our CRDs and stand-ins for others'; the CRDs go again."""
     kubectl = control_plane.kubectl
     for name in (NAMESPACE, "shop", "payments", "monitoring"):
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
@@ -56,7 +56,8 @@ def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
     kubectl.run("create", "--filename", CRDS)
     kubectl.run("wait", "crd", "--all", "--for=condition=Established")
     yield kubectl
-    kubectl.run("delete", "crd", *CRD_NAMES, "--ignore-not-found")
+    stand_ins = [one["metadata"]["name"] for one in monitoring_crds.crds()]
+    kubectl.run("delete", "crd", *CRD_NAMES, *stand_ins, "--ignore-not-found")
 
 
 @pytest.fixture(scope="module")
