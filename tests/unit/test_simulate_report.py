@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sluiceway.api.taskqueue import TaskQueueSpec
-from sluiceway.cli.output import CommandError, Output
+from sluiceway.cli.output import CommandError, ExitCode, Output
 from sluiceway.cli.simulate import simulate as command
 from sluiceway.simulate.compare import (
     CLAIRVOYANT,
@@ -211,6 +211,17 @@ def test_the_command_writes_a_page_and_a_picture(
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"default-video-tasks.html", "default-video-tasks.png"}
     assert "sluiceway" in capsys.readouterr().out
+
+
+def test_a_trace_without_a_task_for_the_queues_is_said_and_is_no_success(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    queues, tasks = files
+    tasks.write_text("arrival,run,queue\n1,1,other\n")
+    with pytest.raises(CommandError, match="no trace has a task") as caught:
+        command(file=queues, trace=[tasks])
+    assert caught.value.code is ExitCode.PROBLEMS
+    assert "tasks has no task for video" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -111,18 +111,23 @@ def simulate(
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH
+    played = 0
     for case, title in _cases(traces, file, cold_start, slots, prefetch, start, tick):
+        played += 1
         comparison = compare(case, search=not quick)
         if output is Output.JSON:
             typer.echo(to_json({"taskqueue": title, **as_data(comparison)}))
         else:
-            console.print(f"[bold]{title}[/bold]" if title else "", headline(comparison))
+            what = f"{title}, {headline(comparison)}" if title else headline(comparison)
+            console.print(what, markup=False, soft_wrap=True)
             console.print(table(comparison))
             for line in (*notes(comparison), *_coarse(case, tick)):
-                console.print(f"  {line}", style="dim")
+                console.print(f"  {line}", style="dim", markup=False, soft_wrap=True)
             console.print()
         if output_dir is not None:
             _write(comparison, output_dir, title, quiet=output is Output.JSON)
+    if not played:
+        raise CommandError("no trace has a task for any of these TaskQueues", ExitCode.PROBLEMS)
 
 
 def _read(path: Path, run_time: str | None, keep: float, seed: int) -> Trace:
