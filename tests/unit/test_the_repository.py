@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from sluiceway.decide.decision import Reason
+from sluiceway.workload.unmakeable import Why
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -42,3 +45,14 @@ def test_every_relative_link_in_the_docs_leads_somewhere(page: Path) -> None:
 def test_no_two_test_files_share_a_name_because_pytest_could_not_tell_them_apart() -> None:
     names = [path.name for path in tracked("tests/**/test_*.py", "tests/test_*.py")]
     assert len(names) == len(set(names))
+
+
+def test_every_reason_is_explained() -> None:
+    page = (ROOT / "docs" / "reference" / "reasons.md").read_text(encoding="utf-8")
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "operator" / "src" / "sluiceway" / "cluster").glob("*.py")
+    )
+    written = re.findall(r'(?:SetupError\(\s*|reason=)"([A-Z]\w+)"', code)
+    reasons = {*Reason, *(why.value for why in Why), *written}
+    assert {one for one in reasons if f"`{one}`" not in page} == set()
