@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +76,19 @@ def test_the_operators_pod_may_run_in_the_namespace_that_it_brings(
     pod = {"apiVersion": "v1", "kind": "Pod", **template}
     pod["metadata"] = {**template["metadata"], "name": "tried"}
     namespace.run("create", "--dry-run=server", "--filename=-", stdin=json.dumps(pod))
+
+
+def test_the_guides_kustomization_names_the_images_of_ones_own_registry(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    guide = (REPOSITORY / "docs" / "how-to" / "run-on-kubernetes.md").read_text("utf-8")
+    written = guide.split("# kustomization.yaml\n")[1].split("```")[0]
+    (tmp_path / "kustomization.yaml").write_text(written)
+    shutil.copytree(MANIFESTS, tmp_path / "sluiceway" / "manifests")
+    made = rendered(control_plane.kubectl, tmp_path)
+    (operator,) = made["Deployment", "sluiceway"]["spec"]["template"]["spec"]["containers"]
+    assert operator["image"] == "registry.example/sluiceway:0.1.0"
+    assert "--agent-image=registry.example/sluiceway-agent:0.1.0" in operator["args"]
 
 
 def test_what_runs_is_what_the_dockerfile_makes(objects: Objects) -> None:
