@@ -270,10 +270,10 @@ def test_a_server_that_knows_no_taskqueues_is_told_apart_from_one_that_has_none(
 
     unknown = sluiceway("top", "--once", env=environment(tmp_path, elsewhere))
     none = sluiceway(
-        *("top", "--once", "-n", "default"),
+        *("top", "--once", "-n", "kube-public"),
         env=environment(tmp_path, control_plane.credentials.kubeconfig()),
     )
 
     assert unknown.returncode == 3
     assert unknown.stderr.startswith("sluiceway: this cluster knows no TaskQueues: install")
-    assert (none.returncode, none.stderr) == (0, "sluiceway: no TaskQueue in namespace default\n")
+    assert (none.returncode, none.stderr) == (0, "sluiceway: no TaskQueue in namespace kube-public\n")
