@@ -276,4 +276,7 @@ def test_a_server_that_knows_no_taskqueues_is_told_apart_from_one_that_has_none(
 
     assert unknown.returncode == 3
     assert unknown.stderr.startswith("sluiceway: this cluster knows no TaskQueues: install")
-    assert (none.returncode, none.stderr) == (0, "sluiceway: no TaskQueue in namespace kube-public\n")
+    assert (none.returncode, none.stderr) == (
+        0,
+        "sluiceway: no TaskQueue in namespace kube-public\n",
+    )
