@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
-from sluiceway.kube.client import APPLY_PATCH, MERGE_PATCH
 from sluiceway.kube.errors import CONFLICT, KubeError
+from sluiceway.kube.requests import APPLY_PATCH, MERGE_PATCH, Requests
 from sluiceway.kube.views import Deployment
 from sluiceway.workload.birth import BIRTH_MANAGER, held_at_zero, newborn
 from sluiceway.workload.deployment import FIELD_MANAGER
@@ -32,21 +32,6 @@ GOES_FIRST = "-1000"
 
 class NotLeadingError(Exception):
     """This replica does not lead any more: whatever it was about to write is not its to say."""
-
-
-class Requests(Protocol):
-    """The part of a ``KubeClient`` that is needed here."""
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Any = None,
-        content_type: str = "application/json",
-    ) -> bytes:
-        """One answer's JSON."""
 
 
 class Deployments:

@@ -142,7 +142,7 @@ class Term:
         stop_listening = self._specs.listen(self.touch)
         self._view.on_deployment = self._deployment_changed
         self._view.on_autoscaler = self._autoscalers_changed
-        self._view.on_pods = self._pods_changed
+        self._view.on_pods = self._tick
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._loops = self._loops_of(self._tasks)
@@ -345,9 +345,6 @@ class Term:
             }
         )
 
-    def _pods_changed(self, key: str) -> None:
-        self._tick(key)
-
     async def _reread(self) -> None:
         """Addresses in Secrets change without a word to us."""
         while True:
@@ -367,10 +364,9 @@ def _uses(spec: Spec, settled: Settled) -> frozenset[str]:
 
 
 def _was_changed(before: Deployment, now: Deployment) -> bool:
-    """Whether more than its number changed, and not by an apply of ours."""
+    """Whether of two generations more than the number changed, and not by an apply of ours."""
     return (
-        before.metadata.generation != now.metadata.generation
-        and before.spec.replicas == now.spec.replicas
+        before.spec.replicas == now.spec.replicas
         and before.metadata.annotations == now.metadata.annotations
     )
 

@@ -30,9 +30,6 @@ TIMEOUT_S = 10.0
 OPENING_S = 30.0
 """For a stream's connection, handshake and first word; the API server may queue it."""
 
-MERGE_PATCH = "application/merge-patch+json"
-APPLY_PATCH = "application/apply-patch+yaml"
-
 _FAILURES = (aiohttp.ClientError, OSError, TimeoutError, ConfigException)
 _USER_AGENT = "sluiceway"
 

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from sluiceway.kube.client import MERGE_PATCH
 from sluiceway.kube.errors import NOT_FOUND, KubeError
+from sluiceway.kube.requests import MERGE_PATCH
 from sluiceway.kube.views import VersionedMetadata, View
 
 

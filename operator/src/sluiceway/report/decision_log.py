@@ -7,11 +7,12 @@ told once.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from sluiceway.report.conditions import Verdict
-from sluiceway.report.events import Kind, events_between, scale_action
+from sluiceway.report.events import Event, Kind, events_between, scale_action
 from sluiceway.report.status import READY, FleetStatus
 
 log = logging.getLogger(__name__)
@@ -44,9 +45,10 @@ class DecisionLog:
         self._statuses[status.fleet] = status
         if (failing := self._failing.pop(status.fleet, None)) is not None:
             self._say(logging.INFO, status, f"its ticks go well again, after {_ticks(failing)}")
-        if changes := _changes(before, status):
+        events = events_between(before, status)
+        if changes := _changes(before, status, events):
             self._say(logging.INFO, status, f"{', '.join(changes)}; {status.sentence}")
-        for event in events_between(before, status):
+        for event in events:
             if event.kind in _LEVELS:
                 self._say(_LEVELS[event.kind], status, event.sentence, event=event.kind.value)
         self._tell_readiness(before, status)
@@ -98,7 +100,7 @@ class DecisionLog:
         log.log(level, "%s: %s", status.fleet, sentence, extra=_who(status.fleet) | about | more)
 
 
-def _changes(before: FleetStatus | None, status: FleetStatus) -> list[str]:
+def _changes(before: FleetStatus | None, status: FleetStatus, events: Iterable[Event]) -> list[str]:
     """What the decision changed, in parts of a sentence."""
     parts: list[str] = []
     if (change := scale_action(before, status)) is not None:
@@ -106,9 +108,7 @@ def _changes(before: FleetStatus | None, status: FleetStatus) -> list[str]:
     held = set(before.drain) if before is not None else set()
     if asked := set(status.drain) - held:
         parts.append(f"{len(asked)} asked to drain")
-    for event in events_between(before, status):
-        if event.kind is Kind.RECALLED:
-            parts.append(event.sentence)
+    parts += [event.sentence for event in events if event.kind is Kind.RECALLED]
     return parts
 
 

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from sluiceway.kube.errors import CONFLICT, NOT_FOUND, KubeError
+from sluiceway.kube.requests import MERGE_PATCH, Requests
 from sluiceway.report.event_series import Call, EventSeries
 from sluiceway.report.notices import Notice, Subject
-from sluiceway.report.requests import FIELD_MANAGER, MERGE_PATCH, Requests, passes_by_itself
+from sluiceway.report.requests import passes_by_itself
+from sluiceway.workload.deployment import FIELD_MANAGER
 
 log = logging.getLogger(__name__)
 

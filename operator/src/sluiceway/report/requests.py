@@ -1,32 +1,10 @@
-"""What the writers of statuses and Events need of a client of the API server."""
+"""What becomes of a write to the API server that did not go well."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
-
 from sluiceway.kube.errors import CONFLICT, KubeError
 
-MERGE_PATCH = "application/merge-patch+json"
-FIELD_MANAGER = "sluiceway"
-"""Who wrote it, for whoever asks the API server."""
-
 _TOO_MANY = 429
-
-
-class Requests(Protocol):
-    """The part of a ``KubeClient`` that is needed here."""
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Any = None,
-        content_type: str = "application/json",
-    ) -> bytes:
-        """One answer's JSON; raises ``KubeError``."""
 
 
 def may_have_worked(exc: KubeError) -> bool:

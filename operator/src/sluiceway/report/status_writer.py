@@ -12,14 +12,10 @@ from typing import Any
 
 from sluiceway.api.taskqueue import GROUP, VERSION
 from sluiceway.kube.errors import NOT_FOUND, KubeError
-from sluiceway.report.requests import (
-    FIELD_MANAGER,
-    MERGE_PATCH,
-    Requests,
-    may_have_worked,
-    passes_by_itself,
-)
+from sluiceway.kube.requests import MERGE_PATCH, Requests
+from sluiceway.report.requests import may_have_worked, passes_by_itself
 from sluiceway.report.status_queue import IN_FLIGHT, StatusQueue, Write
+from sluiceway.workload.deployment import FIELD_MANAGER
 
 log = logging.getLogger(__name__)
 
