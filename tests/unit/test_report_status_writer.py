@@ -260,8 +260,13 @@ class Edge:
         self.server, self.clock = Server(), Clock()
         self.may_write = True
         self.gone: list[str] = []
+        self.told: list[bool] = []
         self.writer = StatusWriter(
-            self.server, may_write=lambda: self.may_write, gone=self.gone.append, clock=self.clock
+            self.server,
+            may_write=lambda: self.may_write,
+            gone=self.gone.append,
+            told=self.told.append,
+            clock=self.clock,
         )
 
     @asynccontextmanager
@@ -312,6 +317,16 @@ async def test_what_may_pass_is_tried_again(edge: Edge, code: int | None) -> Non
     await edge.poke(60.0)
 
     assert len(edge.asked_for("video")) == 2
+
+
+async def test_each_request_is_counted_by_what_came_of_it(edge: Edge) -> None:
+    edge.server.answers = [KubeError("a permission is missing", status=403)]
+    edge.writer.put(VIDEO, status())
+    await edge.server.until_asked(1)
+    await edge.settle()
+    await edge.poke(1.0)
+
+    assert edge.told == [False, True]
 
 
 async def test_a_refusal_is_told_once_and_tried_again_after_a_while(

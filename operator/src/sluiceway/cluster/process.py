@@ -148,7 +148,12 @@ class Operator:
             beating.cancel()
 
     def _status_writer(self, client: KubeClient) -> StatusWriter:
-        return StatusWriter(client, may_write=self._leads, gone=lambda key: self._reports.gone(key))
+        return StatusWriter(
+            client,
+            may_write=self._leads,
+            gone=lambda key: self._reports.gone(key),
+            told=lambda worked: self._meters.status_written(failed=not worked),
+        )
 
     def _event_writer(self, client: KubeClient) -> EventWriter:
         return EventWriter(client, reporter=self._identity, may_write=self._leads)

@@ -41,6 +41,7 @@ class StatusWriter:
         *,
         may_write: Callable[[], bool],
         gone: Callable[[str], None],
+        told: Callable[[bool], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
         in_flight: int = IN_FLIGHT,
     ) -> None:
@@ -50,11 +51,13 @@ class StatusWriter:
             may_write: whether this replica is the one that writes; asked right before
                 each request.
             gone: told the key of an object that does not exist any more.
+            told: after each request, whether it was carried out.
             clock: never goes back, seconds.
         """
         self._client = client
         self._may_write = may_write
         self._gone = gone
+        self._told = told
         self._clock = clock
         self._queue = StatusQueue(in_flight=in_flight)
         self._something = asyncio.Event()
@@ -109,12 +112,14 @@ class StatusWriter:
                 content_type=MERGE_PATCH,
             )
         except KubeError as exc:
+            self._told(False)
             self._failed(write, exc)
         except BaseException:
             # Cancelled, or a defect: what is there now is not known.
             queue.failed(write, self._clock(), luck=random.random(), may_have_worked=True)
             raise
         else:
+            self._told(True)
             queue.written(write, self._clock())
         finally:
             self._something.set()
