@@ -72,8 +72,8 @@ def test_what_never_came_round_once_is_overdue_from_when_it_was_expected(clock: 
 
 def test_ticks_are_expected_only_of_the_replica_that_leads(clock: Clock) -> None:
     beats = Heartbeats(clock)
-    with beats.expecting("ticks", 60.0) as tick:
-        pass
+    tick = beats.expect("ticks", 60.0)
+    beats.forget("ticks")
     clock.now += 1_000.0
     tick()  # a last one that was under way
 
@@ -83,8 +83,8 @@ def test_ticks_are_expected_only_of_the_replica_that_leads(clock: Clock) -> None
 
 def test_a_second_term_is_not_kept_alive_by_the_ticks_of_the_first(clock: Clock) -> None:
     beats = Heartbeats(clock)
-    with beats.expecting("ticks", 60.0) as first:
-        pass
+    first = beats.expect("ticks", 60.0)
+    beats.forget("ticks")
     beats.expect("ticks", 60.0)
     clock.now += 61.0
     first()

@@ -8,8 +8,7 @@ down is no reason to restart the operator, and a loop that does not try any more
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -89,14 +88,6 @@ class Heartbeats:
     def forget(self, name: str) -> None:
         """It has come to its end in good order."""
         self._beats.pop(name, None)
-
-    @contextmanager
-    def expecting(self, name: str, limit_s: float) -> Iterator[Callable[[], None]]:
-        """Expect it for as long as the block lasts, such as ticks while this replica leads."""
-        try:
-            yield self.expect(name, limit_s)
-        finally:
-            self.forget(name)
 
     def health(self) -> Health:
         """How all of them do at this moment."""
