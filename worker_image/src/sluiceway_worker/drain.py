@@ -12,6 +12,7 @@ The states a message can be in, and what becomes of it when the door closes:
 
 from __future__ import annotations
 
+from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,8 @@ class Drain:
         self._intake: Intake | None = None
         self._giver: GiveBack | None = None
         self._holding: Holding | None = None
+        self._door = Lock()
+        self._let_go = False
         self._parted = False
         self._idle_since: float | None = None
         self._look = False
@@ -155,18 +158,22 @@ class Drain:
         intake = self._intake
         if intake is None or self._consumer is None:
             return
-        closed = self._orders.closed(monotonic())
-        if closed == intake.closed:
-            return
-        self.drained = False
-        intake.closed = closed
+        with self._door:
+            closed = self._orders.closed(monotonic())
+            if self._let_go or closed == intake.closed:
+                return
+            self.drained = False
+            intake.closed = closed
         logger.info("Draining: no more tasks are taken" if closed else "Taking tasks again")
         self._changed()
 
     def let_go(self) -> None:
         """The agent gives up: the worker consumes, or stops, as Celery has it."""
-        if self._intake is not None:
-            self._intake.closed = False
+        with self._door:
+            # Another thread may be inside ``refresh`` now: it must not shut the door again.
+            self._let_go = True
+            if self._intake is not None:
+                self._intake.closed = False
         if self._holding is not None:
             self._holding.let_go = True
         if self._orders.stopping:

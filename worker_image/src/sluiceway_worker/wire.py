@@ -4,7 +4,8 @@ Both sides import this module, so a name or a field can change in one place
 only. It depends on nothing: not on Celery, not on redis.
 
 All keys carry the application's ``global_keyprefix`` in front (``prefix``
-below), as kombu's own keys do, and the transient ones expire by themselves.
+below), as kombu's own keys do, and the transient ones expire by themselves; what
+tells where messages are does not.
 
 Key                                 Type    What it holds
 ``<prefix>sluiceway:workers``       set     incarnations that may have a heartbeat
@@ -12,6 +13,8 @@ Key                                 Type    What it holds
 ``<prefix>sluiceway:drain:<inc>``   string  a drain lease: the asker's name
 ``<prefix>sluiceway:epoch``         string  the latest leader's number, operators only
 ``<prefix>sluiceway:pushed:<mark>`` string  this message was pushed back already
+``<prefix>sluiceway:held:<inc>``    hash    what it holds: tag → ``<tail>:<source list>``
+``<prefix>sluiceway:holders``       hash    who may hold: incarnation → ``<fleet>\\n<container>``
 
 An *incarnation* is one start of one worker: ``<pod or host name>:<boot id>``.
 """
@@ -91,6 +94,25 @@ def epoch_key(prefix: str) -> str:
 def pushed_key(prefix: str, mark: str) -> str:
     """What remembers that one message was pushed back (``PUSH_BACK_ONCE``)."""
     return f"{prefix}sluiceway:pushed:{mark}"
+
+
+def held_key(prefix: str, incarnation: str) -> str:
+    """What one incarnation holds in ``unacked``; written by the script that takes.
+
+    A field is a delivery tag, which is new for each take: whoever still finds it in
+    ``unacked`` finds this take. Its value is ``<tail>:<source>``: how many bytes of the
+    ``unacked`` value follow the message, and the list that it was taken from, without
+    ``prefix``.
+    """
+    return f"{prefix}sluiceway:held:{incarnation}"
+
+
+def holders_key(prefix: str) -> str:
+    """Who may have something under ``held_key``: incarnation → fleet, newline, container.
+
+    The container is a word that differs for each start of a container in one pod, or ``""``.
+    """
+    return f"{prefix}sluiceway:holders"
 
 
 def queue_keys(
