@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
-from sluiceway_worker.identity import Identity, process_started_at
+from sluiceway_worker.identity import Identity, container, process_started_at
+from sluiceway_worker.wire import Holder
 
 
 def test_the_environment_names_fleet_worker_and_the_wish_for_it() -> None:
@@ -37,3 +39,32 @@ def test_every_start_is_an_incarnation_of_its_own() -> None:
     same = {"SLUICEWAY_NAME": "w"}
     starts = {Identity.from_environment(same).incarnation for _ in range(20)}
     assert len(starts) == 20
+
+
+def proc_of(folder: Path, *, boot: str, started: int) -> Path:
+    """A /proc in which the first process, of an awkward name, started at that tick."""
+    for name in ("sys/kernel/random", "1"):
+        (folder / name).mkdir(parents=True)
+    (folder / "sys/kernel/random/boot_id").write_text(f"{boot}\n")
+    fields = " ".join(str(n) for n in range(4, 22))
+    (folder / "1/stat").write_text(f"1 (a) b (c) S {fields} {started} 0 0")
+    return folder
+
+
+def test_a_container_that_starts_again_is_another_and_a_process_in_it_is_not(tmp_path) -> None:
+    first = container(proc_of(tmp_path / "a", boot="b1", started=10))
+    assert first == container(tmp_path / "a")
+    assert first != container(proc_of(tmp_path / "b", boot="b1", started=11))
+    assert first != container(proc_of(tmp_path / "c", boot="b2", started=10))
+
+
+def test_where_the_machine_does_not_tell_no_container_is_named(tmp_path) -> None:
+    assert container(tmp_path) == ""
+
+
+def test_what_a_holder_says_of_itself_is_read_as_it_was_written() -> None:
+    holder = Holder("shop/video", "b1:10", 1764000000.25)
+    assert Holder.from_text(holder.to_text().encode()) == holder
+    assert Holder.from_text("shop/video\nb1:10") == Holder("shop/video", "b1:10")
+    assert Holder.from_text(Holder().to_text()) == Holder()
+    assert Holder.from_text("shop/video\n\nsoon\nmore") == Holder("shop/video")

@@ -32,6 +32,8 @@ class Identity:
     incarnation: str
     wished_at: float
     """Unix seconds from which the cold start counts."""
+    container: str = ""
+    """A word that differs for each start of a container in one pod; "" where unknown."""
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] = os.environ) -> Identity:
@@ -42,18 +44,41 @@ class Identity:
             name=name,
             incarnation=f"{name}:{uuid.uuid4().hex[:8]}",
             wished_at=_number(env.get(wire.ENV_STARTED_AT)) or process_started_at(),
+            container=container(),
         )
+
+    @property
+    def holder(self) -> wire.Holder:
+        """What stands in ``wire.holders_key`` for this incarnation."""
+        return wire.Holder(self.fleet, self.container, process_started_at())
+
+
+def container(proc: Path = Path("/proc")) -> str:
+    """The machine's boot, and when after it this container's first process started.
+
+    Two processes that read the same word share a container's life; in one pod, another
+    word is another life. Where ``/proc`` cannot tell, nothing may be concluded: ``""``.
+    """
+    try:
+        boot = (proc / "sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}:{_start_ticks(proc / '1/stat')}"
+    except (OSError, ValueError, IndexError):
+        return ""
 
 
 def process_started_at() -> float:
     """When this process started, Unix seconds; without /proc, when this module was imported."""
     try:
-        # Field 22 of proc(5) stat, counted after the command name, which may hold spaces.
-        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        ticks = _start_ticks(Path("/proc/self/stat"))
         since_boot = time.clock_gettime(time.CLOCK_BOOTTIME)
         return time.time() - (since_boot - ticks / os.sysconf("SC_CLK_TCK"))
     except (OSError, ValueError, IndexError, AttributeError):
         return _IMPORTED_AT
+
+
+def _start_ticks(stat: Path) -> int:
+    # Field 22 of proc(5) stat, counted after the command name, which may hold spaces.
+    return int(stat.read_text().rpartition(")")[2].split()[19])
 
 
 def _number(text: str | None) -> float | None:

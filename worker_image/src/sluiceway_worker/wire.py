@@ -14,7 +14,7 @@ Key                                 Type    What it holds
 ``<prefix>sluiceway:epoch``         string  the latest leader's number, operators only
 ``<prefix>sluiceway:pushed:<mark>`` string  this message was pushed back already
 ``<prefix>sluiceway:held:<inc>``    hash    what it holds: tag → ``<tail>:<source list>``
-``<prefix>sluiceway:holders``       hash    who may hold: incarnation → ``<fleet>\\n<container>``
+``<prefix>sluiceway:holders``       hash    who may hold: incarnation → ``Holder.to_text()``
 
 An *incarnation* is one start of one worker: ``<pod or host name>:<boot id>``.
 """
@@ -108,10 +108,7 @@ def held_key(prefix: str, incarnation: str) -> str:
 
 
 def holders_key(prefix: str) -> str:
-    """Who may have something under ``held_key``: incarnation → fleet, newline, container.
-
-    The container is a word that differs for each start of a container in one pod, or ``""``.
-    """
+    """Who may have something under ``held_key``: incarnation → ``Holder.to_text()``."""
     return f"{prefix}sluiceway:holders"
 
 
@@ -205,6 +202,33 @@ values where there was none; the message; how long the mark lives (ms).
 
 PUSHED_TTL_MS = 86_400_000
 """Such a mark outlives any broker trouble during which the push is still tried."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who an incarnation is, for those who have to tell whether it has died."""
+
+    fleet: str = ""
+    """``namespace/name`` of its TaskQueue, or ``""``."""
+    container: str = ""
+    """A word that differs for each start of a container in one pod, or ``""``."""
+    started_at: float | None = None
+    """When its process started, Unix seconds by its own machine's clock."""
+
+    def to_text(self) -> str:
+        """The value in the hash: three lines."""
+        started = "" if self.started_at is None else f"{self.started_at:.3f}"
+        return f"{self.fleet}\n{self.container}\n{started}"
+
+    @classmethod
+    def from_text(cls, raw: str | bytes) -> Holder:
+        """Read such a value; lines may be missing, and a newer worker may add some."""
+        text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
+        fleet, container, started, *_ = [*text.split("\n"), "", "", ""]
+        try:
+            return cls(fleet, container, float(started) if started else None)
+        except ValueError:
+            return cls(fleet, container)
 
 
 @dataclass(frozen=True)
