@@ -17,6 +17,7 @@ from testcluster.paths import MANIFESTS, REPOSITORY
 
 BASE = MANIFESTS / "base"
 NAMESPACED = MANIFESTS / "overlays" / "namespaced"
+ALL = (BASE, *sorted((MANIFESTS / "overlays").iterdir()))
 ACCOUNT = "system:serviceaccount:sluiceway-system:sluiceway"
 SHOP = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
 
@@ -53,7 +54,7 @@ def crds(control_plane: ControlPlane) -> None:
     control_plane.kubectl.run("wait", "crd", "--all", "--for=condition=Established")
 
 
-@pytest.fixture(params=[BASE, NAMESPACED], ids=["base", "namespaced"])
+@pytest.fixture(params=ALL, ids=lambda folder: folder.name)
 def objects(request: pytest.FixtureRequest, control_plane: ControlPlane) -> Objects:
     return rendered(control_plane.kubectl, request.param)
 
