@@ -15,11 +15,24 @@ told in a line what was seen (`curl HOST:PORT`).
 
 import os
 import signal
-import socket
 import sys
-import threading
-import time
-from pathlib import Path
+
+
+def leave_at_once(*_):
+    """Nothing has been taken yet that would have to be finished."""
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    # Celery listens later. Until then nobody would hear it: a container's first process
+    # is not ended by a signal that it has no handler for, and would work on unasked. What
+    # is left is the interpreter's own start, in which nothing of ours runs.
+    signal.signal(signal.SIGTERM, leave_at_once)
+
+import socket  # noqa: E402
+import threading  # noqa: E402
+import time  # noqa: E402
+from pathlib import Path  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 AGENT = HERE.parent / "agent"
@@ -223,15 +236,7 @@ def serve_probe(with_agent):
         complain("there is no probe", error)
 
 
-def leave_at_once(*_):
-    """Nothing has been taken yet that would have to be finished."""
-    os._exit(0)
-
-
 def main():
-    # Celery listens later. Until then nobody would hear it: a container's first process
-    # is not ended by a signal that it has no handler for, and would work on unasked.
-    signal.signal(signal.SIGTERM, leave_at_once)
     take_off_own_folder()
     # Green pools change the standard library, which must come before all other imports.
     from celery import maybe_patch_concurrency

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sluiceway_worker import wire
+from tests.integration.launcher.conftest import wait_for
 
 HERE = Path(__file__).parent
 
@@ -128,6 +129,17 @@ def test_a_worker_that_is_told_to_go_while_its_application_loads_goes_at_once(
     worker = launch("-P", "solo", app="slow_app", cwd=tmp_path)
     assert broker.left("loading") == 1
     # By itself and not by the signal, which a container's first process never gets.
+    assert worker.terminate() == 0
+
+
+def test_a_worker_that_is_told_to_go_while_the_launcher_itself_loads_goes_at_once(
+    launch: Any, mount: Path
+) -> None:
+    # It lies where the launcher's own imports look first.
+    slow = "import time\nprint('loading', flush=True)\ntime.sleep(600)\n"
+    (mount / "launcher" / "socket.py").write_text(slow)
+    worker = launch("-P", "solo")
+    wait_for(lambda: "loading" in worker.said(), "the launcher's imports")
     assert worker.terminate() == 0
 
 
