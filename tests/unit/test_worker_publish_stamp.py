@@ -18,3 +18,9 @@ def test_each_publish_overwrites_the_stamp_and_leaves_the_rest() -> None:
 
 def test_a_message_without_headers_is_left_alone() -> None:
     write_stamp(headers=None, sender="t", body=())
+
+
+def test_a_retry_does_not_inherit_the_deaths_of_the_message_before() -> None:
+    headers = {"sluiceway_deaths": [[1.0, "", ""]], "sluiceway_suspect": True, "own": 1}
+    write_stamp(headers=headers)
+    assert set(headers) == {"sluiceway_published", "own"}

@@ -15,6 +15,7 @@ Key                                 Type    What it holds
 ``<prefix>sluiceway:pushed:<mark>`` string  this message was pushed back already
 ``<prefix>sluiceway:held:<inc>``    hash    what it holds: tag → ``<tail>:<source list>``
 ``<prefix>sluiceway:holders``       hash    who may hold: incarnation → ``Holder.to_text()``
+``<prefix>sluiceway:dead:<fleet>``  hash    dead letters: tag → ``Letter.to_bytes()``
 
 An *incarnation* is one start of one worker: ``<pod or host name>:<boot id>``.
 """
@@ -47,6 +48,15 @@ under ``""``, so that its size is bounded whatever the application does."""
 
 STAMP_HEADER = "sluiceway_published"
 """Message header with the time of publishing, Unix seconds (float)."""
+
+DEATHS_HEADER = "sluiceway_deaths"
+"""Message header: the deaths that it was in, ``[[Unix seconds, reason, incarnation], …]``."""
+
+FORGIVEN_HEADER = "sluiceway_forgiven"
+"""Message header: how many of those count no more, because a person released it."""
+
+SUSPECT_HEADER = "sluiceway_suspect"
+"""Message header: true where one more death makes it a dead letter. It runs alone."""
 
 # What whoever starts a worker tells it, as environment variables.
 ENV_FLEET = "SLUICEWAY_FLEET"
@@ -110,6 +120,11 @@ def held_key(prefix: str, incarnation: str) -> str:
 def holders_key(prefix: str) -> str:
     """Who may have something under ``held_key``: incarnation → ``Holder.to_text()``."""
     return f"{prefix}sluiceway:holders"
+
+
+def dead_key(prefix: str, fleet: str) -> str:
+    """The dead letters of one fleet, without expiry: tag of the last take → ``Letter``."""
+    return f"{prefix}sluiceway:dead:{fleet}"
 
 
 def queue_keys(
@@ -229,6 +244,42 @@ class Holder:
             return cls(fleet, container, float(started) if started else None)
         except ValueError:
             return cls(fleet, container)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message that was given up, and why. Of its arguments only the message itself knows."""
+
+    id: str
+    """The task's id, and its name; "" where the message does not say so in its headers."""
+    task: str
+    at: float
+    """When it was given up, Unix seconds."""
+    source: str
+    """The list that it was taken from, without the key prefix."""
+    fleet: str
+    deaths: list[list[Any]]
+    """As in ``DEATHS_HEADER``."""
+    message: bytes = b""
+
+    def to_bytes(self) -> bytes:
+        """One line of JSON, and behind it the message as it is."""
+        about = {key: value for key, value in vars(self).items() if key != "message"}
+        return json.dumps(about).encode() + b"\n" + self.message
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Letter:
+        """Read it back.
+
+        Raises:
+            ValueError: it is no letter that this version understands.
+        """
+        about, _, message = raw.partition(b"\n")
+        try:
+            known = {k: v for k, v in json.loads(about).items() if k in cls.__dataclass_fields__}
+            return cls(**{**known, "message": message})
+        except (TypeError, AttributeError, ValueError) as exc:
+            raise ValueError(f"not a dead letter: {exc}") from exc
 
 
 @dataclass(frozen=True)
