@@ -22,6 +22,7 @@ def test_it_counts_runs_and_their_times_in_the_parent_whatever_the_pool(
     assert busy.slots == slots
     assert busy.running_for_s is not None
     assert busy.running_for_s >= 0
+    assert [one.name for one in busy.running] == ["recording_app.work"]
     queue.send("fail")
     retried = queue.send("retry_once")
     records.wait_for("finished", long, retried)
@@ -36,6 +37,14 @@ def test_it_counts_runs_and_their_times_in_the_parent_whatever_the_pool(
     # The stamped task waited; the retry was published, and stamped, by the worker itself.
     assert beat.waits == 2
     assert 5 <= beat.wait_sum_s < 60
+    # The same by queue, name and outcome: what the metrics are made of.
+    work = {one.name.removeprefix("recording_app."): one for one in beat.work}
+    assert {one.queue for one in beat.work} == {"work"}
+    assert (work["work"].started, work["work"].succeeded) == (1, 1)
+    assert sum(work["work"].runs) == sum(work["work"].waits) == 1
+    assert list(work["fail"].failed.values()) == [1]
+    assert list(work["fail"].failed) == ["ValueError"]
+    assert (work["retry_once"].retried, work["retry_once"].succeeded) == (1, 1)
 
 
 def test_it_says_who_and_where_it_is(queue: Any, start_worker: Any) -> None:

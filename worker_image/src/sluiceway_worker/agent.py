@@ -209,6 +209,8 @@ class Agent:
             failed=counts.failed,
             retried=counts.retried,
             tasks=counts.tasks,
+            work=counts.work,
+            running=counts.running,
             waits=counts.waits,
             wait_sum_s=counts.wait_sum_s,
             up_s=time() - self._ready_at if self._ready_at else 0.0,

@@ -18,6 +18,7 @@ from celery.worker.request import Request
 
 from sluiceway_worker.ledger import Outcome
 from sluiceway_worker.wire import STAMP_HEADER
+from sluiceway_worker.work import exception_of, queue_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,7 +163,8 @@ class Runs:
 
     def _note_start(self, request: Request, at: float) -> None:
         self._queued.pop(request, None)
-        self._ledger.started(request, request.name, at, self._waited_s(request))
+        waited_s = self._waited_s(request)
+        self._ledger.started(request, request.name, at, waited_s, queue_of(request))
         self._changed()
 
     def _ended(
@@ -188,7 +190,7 @@ class Runs:
             self.over()
             if _is_awaited(request):
                 self._over.add(request)
-            self._ledger.ended(request, outcome, monotonic())
+            self._ledger.ended(request, outcome, monotonic(), exception_of(args))
             self._changed()
 
     def _remember(self, request: Request, future: Future[Any]) -> None:
@@ -247,7 +249,9 @@ def _of_error(einfo: Any, *_: Any, **__: Any) -> Outcome | None:
     exc = getattr(exc, "exc", exc) if type(exc).__name__ == "ExceptionWithTraceback" else exc
     if isinstance(exc, Retry):
         return Outcome.RETRIED
-    return Outcome.DONE if isinstance(exc, (Ignore, Reject)) else Outcome.FAILED
+    if isinstance(exc, Reject):
+        return Outcome.REJECTED
+    return Outcome.IGNORED if isinstance(exc, Ignore) else Outcome.FAILED
 
 
 def _of_timeout(soft: bool, *_: Any, **__: Any) -> Outcome | None:

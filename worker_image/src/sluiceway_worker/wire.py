@@ -14,6 +14,8 @@ Key                                 Type    What it holds
 ``<prefix>sluiceway:epoch``         string  the latest leader's number, operators only
 ``<prefix>sluiceway:pushed:<mark>`` string  this message was pushed back already
 ``<prefix>sluiceway:held:<inc>``    hash    what it holds: tag → ``<tail>:<source list>``
+``<prefix>sluiceway:words:<lists>`` list    each word in it wakes one who waits for them
+``<prefix>sluiceway:watch:<lists>`` string  the incarnation that watches them
 ``<prefix>sluiceway:holders``       hash    who may hold: incarnation → ``Holder.to_text()``
 ``<prefix>sluiceway:dead:<fleet>``  hash    dead letters: tag → ``Letter.to_bytes()``
 
@@ -45,6 +47,15 @@ must never leave a worker that does nothing."""
 MAX_TASK_NAMES = 50
 """At most so many task names are told apart in a heartbeat; the rest are summed
 under ``""``, so that its size is bounded whatever the application does."""
+
+MAX_RUNNING_TOLD = 20
+"""Of the running tasks, so many that have run longest are told one by one."""
+
+MAX_EXCEPTIONS = 20
+"""At most so many names of exceptions are told apart; the rest are summed under ``""``."""
+
+BOUNDS_S = (0.01, 0.05, 0.25, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
+"""Upper bounds of the buckets of run times and waiting times; one more is above the last."""
 
 STAMP_HEADER = "sluiceway_published"
 """Message header with the time of publishing, Unix seconds (float)."""
@@ -125,6 +136,19 @@ def holders_key(prefix: str) -> str:
 def dead_key(prefix: str, fleet: str) -> str:
     """The dead letters of one fleet, without expiry: tag of the last take → ``Letter``."""
     return f"{prefix}sluiceway:dead:{fleet}"
+
+
+def words_key(prefix: str, lists: str) -> str:
+    """Where the idle workers of the same lists sleep: each word in it wakes one of them.
+
+    ``lists`` is a short name that they all find for them.
+    """
+    return f"{prefix}sluiceway:words:{lists}"
+
+
+def watch_key(prefix: str, lists: str) -> str:
+    """Which idle worker watches over these lists for the others; expires by itself."""
+    return f"{prefix}sluiceway:watch:{lists}"
 
 
 def queue_keys(
@@ -292,6 +316,36 @@ class TaskTimes:
 
 
 @dataclass(frozen=True)
+class TaskWork:
+    """What became of one task name from one queue in one incarnation; cumulative."""
+
+    queue: str
+    name: str
+    started: int = 0
+    succeeded: int = 0
+    retried: int = 0
+    rejected: int = 0
+    failed: Mapping[str, int] = field(default_factory=dict)
+    """By the exception's class, without its module."""
+    run_sum_s: float = 0.0
+    runs: list[int] = field(default_factory=list)
+    """Ended runs by ``BOUNDS_S``, each bucket by itself; what is missing at the end is 0."""
+    wait_sum_s: float = 0.0
+    waits: list[int] = field(default_factory=list)
+    """Starts whose waiting time is known, likewise."""
+
+
+@dataclass(frozen=True)
+class RunningTask:
+    """A task that runs at the moment."""
+
+    queue: str
+    name: str
+    for_s: float
+    """How long, at the time of writing."""
+
+
+@dataclass(frozen=True)
 class Heartbeat:
     """What one incarnation says of itself. Numbers only, never arguments or results.
 
@@ -323,6 +377,10 @@ class Heartbeat:
     failed: int = 0
     retried: int = 0
     tasks: dict[str, TaskTimes] = field(default_factory=dict)
+    work: list[TaskWork] = field(default_factory=list)
+    """By queue and name, at most ``MAX_TASK_NAMES``; the rest are summed under two ``""``."""
+    running: list[RunningTask] = field(default_factory=list)
+    """At most ``MAX_RUNNING_TOLD``, the longest first."""
     waits: int = 0
     """Starts whose waiting time is known (stamped messages)."""
     wait_sum_s: float = 0.0
@@ -348,6 +406,14 @@ class Heartbeat:
                 name: [t.count, round(t.sum_s, 6), round(t.sumsq_s2, 6)]
                 for name, t in self.tasks.items()
             },
+            work=[
+                [
+                    *(w.queue, w.name, w.started, w.succeeded, w.retried, w.rejected, w.failed),
+                    *(round(w.run_sum_s, 6), w.runs, round(w.wait_sum_s, 6), w.waits),
+                ]
+                for w in self.work
+            ],
+            running=[[r.queue, r.name, round(r.for_s, 3)] for r in self.running],
         )
         return json.dumps(body, separators=(",", ":"), sort_keys=True)
 
@@ -362,6 +428,8 @@ class Heartbeat:
             body: Mapping[str, Any] = json.loads(raw)
             known = {k: v for k, v in body.items() if k in cls.__dataclass_fields__}
             known["tasks"] = {k: TaskTimes(*v) for k, v in body.get("tasks", {}).items()}
+            known["work"] = [TaskWork(*one[:11]) for one in body.get("work", ())]
+            known["running"] = [RunningTask(*one[:3]) for one in body.get("running", ())]
             return cls(**known)
         except (TypeError, AttributeError, ValueError) as exc:
             raise ValueError(f"not a heartbeat: {exc}") from exc
