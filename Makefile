@@ -28,7 +28,7 @@ lint: setup ## ruff, mypy, import-linter, and the language level of the worker's
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/vermin --no-tips --violations -t=3.9- --no-parse-comments worker_image/src
+	$(BIN)/vermin --no-tips --violations -t=3.9- --no-parse-comments worker_image/src operator/src/sluiceway/guardrails/portray.py
 
 .PHONY: format
 format: setup ## rewrite the code in the house format

@@ -1,6 +1,7 @@
-"""`sluiceway check`: what is wrong with TaskQueues and WorkerClasses, without a cluster.
+"""`sluiceway check`: what is wrong with TaskQueues, and with the application they run.
 
-One line for each problem, so that editors and CI can point at it; one summary line.
+One line for each problem, so that editors and CI can point at it; one summary line. The
+application's part is in ``check_app``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ import typer
 
 from sluiceway.api.load import Document, UnreadableError, read
 from sluiceway.api.problem import Problem
-from sluiceway.cli.output import CommandError, ExitCode, Output, to_json
+from sluiceway.api.taskqueue import TaskQueue
+from sluiceway.cli.check_app import AppOptions, Format, check_app
+from sluiceway.cli.output import CommandError, ExitCode, to_json
+from sluiceway.guardrails.finding import Severity
 
 _SUFFIXES = {".yaml", ".yml", ".json"}
 
@@ -84,26 +88,95 @@ def check(
         bool,
         typer.Option("--local", help="For local mode: what only a cluster needs may be missing."),
     ] = False,
-    output: Annotated[Output, typer.Option("--output", "-o", help="Format.")] = Output.TEXT,
+    app: Annotated[
+        str | None,
+        typer.Option("-A", "--app", help="Check a Celery application, named as for celery -A."),
+    ] = None,
+    python: Annotated[
+        str | None,
+        typer.Option(help="The Python that has the application. Default: the one that runs this."),
+    ] = None,
+    workdir: Annotated[
+        Path,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Folder in which the application is found, and the base of told paths.",
+        ),
+    ] = Path(),
+    source: Annotated[
+        list[Path] | None,
+        typer.Option(help="More code that publishes its tasks: a file or folder; may be repeated."),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULE[:PATTERN]",
+            help="Accept what a rule finds, everywhere or for tasks or files; may be repeated.",
+        ),
+    ] = None,
+    fail_on: Annotated[
+        Severity, typer.Option(help="With -A: the least severity that makes the exit code 1.")
+    ] = Severity.ERROR,
+    output: Annotated[
+        Format,
+        typer.Option("--output", "--format", "-o", help="Format; sarif and junit with -A only."),
+    ] = Format.TEXT,
 ) -> None:
-    """Check TaskQueues and WorkerClasses in files, as a cluster would and beyond.
+    """Check TaskQueues and WorkerClasses in files, and the Celery application that they run.
+
+    With -f: as a cluster would, and beyond. With -A: settings, tasks and code for what
+    loses, repeats or holds up tasks; a comment `# sluiceway: ignore[rule]` accepts a line,
+    `ignore` of [tool.sluiceway.check] in pyproject.toml more. With both: also where the two
+    say different things.
 
     Exits with 0 when there is no problem, 1 when there is one (or no object at all), 2
-    when a file cannot be read. Warnings change nothing.
+    when a file or the application cannot be read. Warnings change nothing, unless
+    --fail-on says so.
     """
     paths = [*(files or ()), *(more or ())]
-    if not paths:
-        raise CommandError("say which files to check, such as: sluiceway check -f queues.yaml")
+    if not paths and app is None:
+        raise CommandError(
+            "say what to check, such as: sluiceway check -f queues.yaml, or: sluiceway check -A app"
+        )
+    if app is None and output not in (Format.TEXT, Format.JSON):
+        raise CommandError(f"--output {output} needs -A: files are told as text or json")
     report = _read_all(paths, in_cluster=not local)
-    if output is Output.JSON:
+    code = ExitCode.OK
+    if paths and (app is None or any(report.problems()) or report.unreadable or not report.ours):
+        code = report.exit_code()
+        _tell(report, output)
+    if app is not None and code is ExitCode.OK:
+        options = AppOptions(
+            app=app,
+            python=python,
+            workdir=workdir,
+            sources=tuple(source or ()),
+            ignore=tuple(ignore or ()),
+            fail_on=fail_on,
+            format=output,
+        )
+        code = check_app(options, _taskqueues(report))
+    raise typer.Exit(code)
+
+
+def _taskqueues(report: Report) -> Iterator[tuple[Path, TaskQueue]]:
+    for document in report.ours:
+        if isinstance(document.verdict.object, TaskQueue):
+            yield Path(document.source), document.verdict.object
+
+
+def _tell(report: Report, output: Format) -> None:
+    if output is Format.JSON:
         typer.echo(to_json(_as_data(report)))
-    else:
-        for line in report.unreadable:
-            typer.echo(line)
-        for document, problem in (*report.problems(), *report.advice()):
-            typer.echo(document.line(problem))
-        typer.echo(report.summary())
-    raise typer.Exit(report.exit_code())
+        return
+    # A report that is to be read by a program is no place for these lines.
+    aside = output is not Format.TEXT
+    for line in report.unreadable:
+        typer.echo(line, err=aside)
+    for document, problem in (*report.problems(), *report.advice()):
+        typer.echo(document.line(problem), err=aside)
+    typer.echo(report.summary(), err=aside)
 
 
 def _read_all(paths: list[Path], *, in_cluster: bool) -> Report:

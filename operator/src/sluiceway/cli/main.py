@@ -21,7 +21,7 @@ COMMANDS = {
     "local": "Run the workers of TaskQueues on this machine.",
     "operator": "Give every TaskQueue of a cluster the number of workers it needs.",
     "demo": "Show the meltdown of a web site and its cure, on real processes.",
-    "check": "Check TaskQueues and WorkerClasses in files.",
+    "check": "Check TaskQueues in files, and the Celery application that they run.",
     "explain": "Say why a fleet has as many workers as it has, here or in a cluster.",
     "top": "Show the TaskQueues of a cluster live.",
     "simulate": "Play a trace: how long tasks would have waited, and what it would have cost.",

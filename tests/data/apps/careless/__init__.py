@@ -1,0 +1,1 @@
+"""An application with every mistake that `sluiceway check -A` finds, each with a mark."""
