@@ -120,3 +120,21 @@ def test_an_example_is_taken_comes_back_as_it_is_meant_and_shows_no_difference(
         assert model.from_outside(stored).spec == model.from_outside(written).spec
     outcome = kubectl.try_run("diff", "--filename", path)
     assert (outcome.code, outcome.stdout) == (0, "")
+
+
+def test_a_target_that_was_left_out_at_first_can_be_either_one_later(kubectl: Kubectl) -> None:
+    spec = {"worker": {"app": "shop.tasks", "image": "shop:1"}}
+    taskqueue = {
+        "apiVersion": "sluiceway.dev/v1alpha1",
+        "kind": "TaskQueue",
+        "metadata": {"name": "later"},
+        "spec": spec,
+    }
+    kubectl.apply(json.dumps(taskqueue))
+    try:
+        target = {"backlogPerReplica": 10}
+        later = {**taskqueue, "spec": {**spec, "scaling": {"target": target}}}
+        kubectl.apply(json.dumps(later))
+        assert kubectl.get("taskqueue", "later")["spec"]["scaling"]["target"] == target
+    finally:
+        kubectl.run("delete", "taskqueue", "later")

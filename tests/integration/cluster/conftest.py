@@ -83,9 +83,9 @@ class InCluster:
     async def condition(self, name: str, type_: str, status: str) -> dict[str, Any]:
         """The TaskQueue's condition once it has that status."""
         found = await self.until(
-            "taskqueue", name, lambda tq: _condition(tq, type_).get("status") == status
+            "taskqueue", name, lambda tq: condition(tq, type_).get("status") == status
         )
-        return _condition(found, type_)
+        return condition(found, type_)
 
     def publish(self, queue: str, number: int) -> None:
         """Messages as a Celery application would send them, without a stamp."""
@@ -93,7 +93,8 @@ class InCluster:
         self.broker.client().lpush(queue, *[message] * number)
 
 
-def _condition(taskqueue: dict[str, Any] | None, type_: str) -> dict[str, Any]:
+def condition(taskqueue: dict[str, Any] | None, type_: str) -> dict[str, Any]:
+    """One condition of its status; empty where it is not there."""
     conditions = (taskqueue or {}).get("status", {}).get("conditions", ())
     return next((one for one in conditions if one["type"] == type_), {})
 

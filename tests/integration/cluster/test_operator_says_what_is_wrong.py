@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tests.integration.cluster.conftest import InCluster, StartOperator
+import yaml
+from testcluster.paths import REPOSITORY
+
+from sluiceway.api.validate import validate
+from tests.integration.cluster.conftest import InCluster, StartOperator, condition
 
 
 async def stalled(in_cluster: InCluster, name: str, reason: str) -> str:
@@ -186,18 +190,34 @@ async def test_only_the_number_of_a_teams_own_deployment_is_written(
     assert "sluiceway" not in str(after["metadata"].get("annotations", {}))
 
 
-async def test_what_the_api_server_cannot_check_is_told_by_the_operator(
+async def test_what_the_api_server_cannot_check_is_told_by_the_operator_in_the_same_words(
     in_cluster: InCluster, start_operator: StartOperator
 ) -> None:
     await start_operator()
-    schedule = {"cron": "0 25 * * *", "duration": "1h", "minReplicas": 1}
-    scaling = {"maxReplicas": 5, "schedules": [schedule]}
     await in_cluster.apply(in_cluster.taskqueue("exports"))
     await in_cluster.condition("exports", "Ready", "True")
-    await in_cluster.apply(in_cluster.taskqueue("exports", scaling=scaling))
-    sentence = await stalled(in_cluster, "exports", "InvalidSpec")
-    assert "spec.scaling.schedules[0].cron" in sentence
-    assert await in_cluster.get("deployment", "exports-worker") is not None
+    before = await in_cluster.get("deployment", "exports-worker")
+    wrong = [one for one in unseen_by_the_api_server() if one["kind"] == "TaskQueue"]
+    assert wrong != []
+    for obj in wrong:
+        await in_cluster.apply(in_cluster.taskqueue("exports", **obj["spec"]))
+        sentence = "; ".join(str(problem) for problem in validate(obj, in_cluster=True))
+        await in_cluster.until(
+            "taskqueue",
+            "exports",
+            lambda tq, sentence=sentence: condition(tq, "Stalled").get("message") == sentence,  # type: ignore[misc]
+        )
+        assert await stalled(in_cluster, "exports", "InvalidSpec") == sentence
+    after = await in_cluster.get("deployment", "exports-worker")
+    assert before is not None
+    assert after is not None
+    assert after["spec"] == before["spec"]
+
+
+def unseen_by_the_api_server() -> list[dict[str, Any]]:
+    """Objects that it takes and that nobody can make a fleet of."""
+    path = REPOSITORY / "tests" / "data" / "objects" / "unseen.yaml"
+    return list(yaml.safe_load(path.read_text(encoding="utf-8")).values())
 
 
 async def test_a_pod_template_that_kubernetes_refuses_is_told_and_the_fleet_kept(

@@ -232,7 +232,11 @@ class Scaling(Model):
     )
     target: Target = Field(
         default=Target(max_wait=30.0),
-        description="What the fleet aims at: maxWait or backlogPerReplica.",
+        description=(
+            "What the fleet aims at: maxWait or backlogPerReplica. Default: maxWait of 30s."
+        ),
+        # An API server would store it: who then applies the other one would have both.
+        json_schema_extra={"default": None},
     )
     schedules: tuple[Schedule, ...] = Field(
         default=(),

@@ -139,9 +139,13 @@ def _set_default(node: Schema, *, is_duration: bool) -> None:
     """Write the default in its outside form, or drop it where it says «nothing given».
 
     An object's default is written out in full: an API server checks it against the
-    rules before it fills in the members' own.
+    rules before it fills in the members' own. A member that is to stay absent is in
+    neither.
     """
     default = _without_nothing(node.pop("default", None))
+    if isinstance(default, dict) and "properties" in node:
+        members = node["properties"]
+        default = {key: item for key, item in default.items() if "default" in members[key]}
     if is_duration and default is not None:
         node["default"] = format_duration(default)
     elif default not in _NOTHING:
