@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 import yaml
 from charting.helm import Helm
 from charting.paths import CHART
+from testcluster import prometheus
 
 CASES = Path(__file__).with_name("alert_cases.yaml")
 Promtool = Callable[..., subprocess.CompletedProcess[str]]
@@ -19,10 +19,10 @@ Promtool = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def promtool() -> Promtool:
-    """Prometheus' own program for rules (Debian's package prometheus has it)."""
-    program = shutil.which("promtool")
+    """Prometheus' own program for rules."""
+    program = prometheus.program("promtool")
     if program is None:
-        pytest.skip("promtool is not on the PATH; Debian's package prometheus brings it")
+        pytest.skip(f"promtool {prometheus.MISSING}")
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from testcluster import standing
+from testcluster import prometheus, standing
 from testcluster.build import BuildError, ensure_built
 from testcluster.control_plane import ControlPlane
 from testcluster.engine import ImageError
@@ -59,16 +59,21 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def packages(*, install: bool) -> None:
-    """Print the Debian packages that nodes and image builds lack here, or install them."""
+    """Print the Debian packages that the tests lack here, or install them.
+
+    Of Prometheus only the programs are wanted: its package is unpacked, not installed.
+    """
     missing = missing_packages() + missing_image_packages()
-    if not install or not missing:
-        print(" ".join(missing))
+    unpacked = [name for name in prometheus.PROGRAMS if prometheus.program(name) is None]
+    if not install or not (missing or unpacked):
+        print(" ".join(missing + (["prometheus"] if unpacked else [])))
         return
     command = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *missing]
-    for step in (["apt-get", "update", "--quiet"], command):
+    for step in (["apt-get", "update", "--quiet"], *([command] if missing else [])):
         done = subprocess.run(step, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise ClusterNeedsError(f"{' '.join(step)} failed:\n{done.stderr.strip()}")
+    prometheus.fetch()
 
 
 def control_plane() -> None:
