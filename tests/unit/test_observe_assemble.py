@@ -196,6 +196,26 @@ def test_one_heard_worker_tells_that_the_broker_is_the_right_one(timeline: Timel
     assert timeline.see(1000.0, BEAT, workers=both).mismatch is None
 
 
+def test_ready_workers_that_are_not_heard_beside_one_that_is_have_no_agent() -> None:
+    timeline = Timeline(fleet(agent="inject"))
+    three = [worker("video-1"), worker("video-2"), worker("video-3")]
+    assert timeline.see(0.0, BEAT, workers=three).agent_problem is None
+    observation = timeline.see(UNHEARD_GRACE_S, BEAT, workers=three)
+    assert observation.agent_problem == (
+        "2 of 3 workers are ready and were never heard: the agent did not "
+        "start, and they run as plain Celery (its first lines say why: kubectl logs video-2)"
+    )
+    assert observation.known
+
+
+def test_an_agent_that_started_nowhere_may_also_be_another_broker() -> None:
+    timeline = Timeline(fleet(agent="inject"))
+    timeline.see(0.0, workers=[worker()])
+    observation = timeline.see(UNHEARD_GRACE_S, workers=[worker()])
+    assert observation.agent_problem == observation.mismatch
+    assert "or the agent did not start" in str(observation.mismatch)
+
+
 def test_workers_that_fell_silent_do_not_mean_another_broker(timeline: Timeline) -> None:
     timeline.see(0.0, BEAT, workers=[worker()])
     timeline.see(1.0, workers=[worker()])

@@ -292,7 +292,7 @@ def test_a_broker_that_may_lose_tasks_and_an_agent_that_is_missing_are_told() ->
     assert of(risky, "BrokerMayLoseTasks")["message"] == "set noeviction; turn on appendonly"
     assert verdicts(risky)["Ready"] == "True"
     assert of(status(fleet(workers_report=False)), "WorkersReport")["reason"] == "NoAgent"
-    missing = of(status(fleet(), agent_problem="python 2.7 cannot load it"), "WorkersReport")
+    missing = of(status(fleet(agent_problem="python 2.7 cannot load it")), "WorkersReport")
     assert (missing["status"], missing["message"]) == ("False", "python 2.7 cannot load it")
 
 

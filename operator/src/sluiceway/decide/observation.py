@@ -92,6 +92,8 @@ class Observation:
     """Set when the broker could not be read at all: every number above is unknown."""
     mismatch: str | None = None
     """Set when workers report another broker, database or prefix than the one read."""
+    agent_problem: str | None = None
+    """Why workers run without the agent that they should have, as a sentence."""
     unacked: int | None = None
     """Messages taken and not acknowledged, over all queues of the database."""
     in_flight: int | None = None

@@ -16,6 +16,7 @@ from sluiceway.observe.queues import queue_view
 from sluiceway.observe.reader import Reading
 from sluiceway.observe.watched import RunningWorker, Watched
 from sluiceway.observe.workers import (
+    agent_problem,
     elsewhere,
     fleet_heartbeats,
     in_flight,
@@ -75,6 +76,7 @@ def observe(
         workers=views,
         replicas=replicas,
         mismatch=mismatch(watched, heard, unheard_since, elsewhere_since, at=at),
+        agent_problem=agent_problem(watched, heard, unheard_since, at=at),
         unacked=held.count,
         in_flight=in_flight(views, heard) if reports else _held_of(watched, held),
         workers_report=reports,

@@ -144,9 +144,42 @@ def mismatch(
         return (
             f"{len(overdue)} of the workers are ready, and none is heard in broker "
             f"{watched.address}; spec.broker names another broker, database or key prefix than "
-            "the application uses, or the image has no sluiceway-worker (then: worker.agent: none)"
+            f"the application uses, or {_no_agent(watched, overdue)}"
         )
     return None
+
+
+def agent_problem(
+    watched: Watched,
+    heard: Iterable[Heard],
+    unheard_since: Mapping[str, float],
+    *,
+    at: float,
+) -> str | None:
+    """Say that workers run without the agent that they should have, if so.
+
+    Where others of the fleet are heard, the broker is the right one: those that are ready
+    and were never heard have no agent. Where none is heard it may also be the broker.
+    """
+    overdue = _overdue(unheard_since, at, UNHEARD_GRACE_S)
+    if not overdue:
+        return None
+    if not (speak := sum(1 for _ in heard)):
+        return mismatch(watched, (), unheard_since, {}, at=at)
+    return (
+        f"{len(overdue)} of {len(overdue) + speak} workers are ready and were never heard: "
+        f"{_no_agent(watched, overdue)}"
+    )
+
+
+def _no_agent(watched: Watched, names: list[str]) -> str:
+    """Why it may be missing in these workers, and the mend."""
+    if watched.taskqueue.spec.worker.agent == "inject":
+        return (
+            "the agent did not start, and they run as plain Celery (its first lines say why: "
+            f"kubectl logs {names[0]})"
+        )
+    return "the image has no sluiceway-worker (then: worker.agent: none)"
 
 
 def _overdue(since: Mapping[str, float], at: float, grace_s: float) -> list[str]:

@@ -56,13 +56,12 @@ def conditions_of(
     problem: SetupProblem | None,
     fleet: FleetStatus | None,
     broker_warnings: Sequence[str],
-    agent_problem: str | None,
 ) -> tuple[Condition, ...]:
     """What holds and what does not.
 
     Args:
         at: now, Unix seconds; the ``since`` of all of them, for whoever keeps times.
-        problem, fleet, broker_warnings, agent_problem: as in ``resource.Seen``.
+        problem, fleet, broker_warnings: as in ``resource.Seen``.
     """
     ready, under_way = _ready(at, problem, fleet)
     found = [ready]
@@ -73,7 +72,7 @@ def conditions_of(
     found.append(_scaling_active(at, problem, fleet))
     if fleet is not None:
         found += _broker(at, fleet)
-        found += _workers(at, fleet, agent_problem)
+        found.append(_workers(at, fleet))
     if broker_warnings:
         found.append(
             Condition(
@@ -161,11 +160,11 @@ def _broker(at: float, fleet: FleetStatus) -> Iterator[Condition]:
     yield _as(WAKING, fleet.condition(WAKING).status, fleet.condition(WAKING), since=at)
 
 
-def _workers(at: float, fleet: FleetStatus, agent_problem: str | None) -> Iterator[Condition]:
+def _workers(at: float, fleet: FleetStatus) -> Condition:
     status, reason = Verdict.TRUE, "AgentExpected"
     message = "the workers have the agent, which says what runs and lets them go without loss"
-    if agent_problem is not None:
-        status, reason, message = Verdict.FALSE, AGENT_MISSING, agent_problem
+    if fleet.agent_problem is not None:
+        status, reason, message = Verdict.FALSE, AGENT_MISSING, fleet.agent_problem
     elif not fleet.workers_report:
         status, reason = Verdict.FALSE, "NoAgent"
         message = (
@@ -173,7 +172,7 @@ def _workers(at: float, fleet: FleetStatus, agent_problem: str | None) -> Iterat
             "known, and what runs only as far as the broker shows it; Kubernetes chooses who is "
             "removed, and as many stay as may be running something"
         )
-    yield Condition(type=WORKERS_REPORT, status=status, reason=reason, message=message, since=at)
+    return Condition(type=WORKERS_REPORT, status=status, reason=reason, message=message, since=at)
 
 
 def _as(type_: str, status: Verdict, of: Condition, *, since: float | None = None) -> Condition:

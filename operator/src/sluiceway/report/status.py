@@ -65,6 +65,8 @@ class FleetStatus:
     """How long a task runs on average; None before the first run was seen."""
     workers_report: bool
     """Whether its workers send heartbeats, or are expected to."""
+    agent_problem: str | None = None
+    """Why some of them do not, though they should, as a sentence."""
     workers: Workers
     reason: Reason
     sentence: str
@@ -133,6 +135,7 @@ def status_of(
         arrival_rate_per_s=_arrival_rate(observation, decision, before),
         mean_run_time_s=decision.history.learned.all_runs.mean_s,
         workers_report=observation.workers_report,
+        agent_problem=observation.agent_problem,
         workers=workers,
         reason=decision.reason,
         sentence=decision.sentence,
