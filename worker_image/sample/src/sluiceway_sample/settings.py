@@ -46,6 +46,11 @@ task_routes = {
 task_soft_time_limit = 60
 task_time_limit = 90
 
+# Every task bears being run twice, so a message is acknowledged after the run: a worker
+# that is killed does not take what it ran along.
+task_acks_late = True
+task_reject_on_worker_lost = True
+
 timezone = "UTC"
 beat_schedule = {
     "purge-old-exports": {

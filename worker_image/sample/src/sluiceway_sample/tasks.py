@@ -79,7 +79,8 @@ def charge_customer(order_id: int, transaction_id: str) -> None:
     autoretry_for=(ServiceError,),
     max_retries=8,
     retry_backoff=settings.SHOP_RETRY_BASE,
-    retry_backoff_max=3600,
+    # Below the visibility timeout (1h): a worker holds a retry until it is due.
+    retry_backoff_max=1800,
     retry_jitter=True,
 )
 def sync_partner(partner: str) -> None:
