@@ -95,13 +95,17 @@ def read(
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
             raise UnreadableError(f"{name}: cannot be read: {reason}") from error
     name = name or TEXT
-    bodies = [body for parsed in _parse(source, name) for body in _flat(parsed)]
+    bodies = [body for parsed in parse(source, name) for body in _flat(parsed)]
     documents = [_document(body, name, index, in_cluster) for index, body in enumerate(bodies)]
     return _without_twins(documents)
 
 
-def _parse(text: str, name: str) -> list[Any]:
-    """The documents of a text, as JSON would hold them."""
+def parse(text: str, name: str) -> list[Any]:
+    """The documents of a text, as JSON would hold them.
+
+    Raises:
+        UnreadableError: it is not YAML as Kubernetes reads it.
+    """
     try:
         bodies = [body for body in yaml.load_all(text, Loader=_Loader) if body is not None]
         return [json.loads(json.dumps(body, allow_nan=False)) for body in bodies]

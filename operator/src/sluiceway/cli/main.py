@@ -25,6 +25,7 @@ COMMANDS = {
     "explain": "Say why a fleet has as many workers as it has, here or in a cluster.",
     "top": "Show the TaskQueues of a cluster live.",
     "simulate": "Play a trace: how long tasks would have waited, and what it would have cost.",
+    "convert": "Turn KEDA ScaledObjects and HPAs into TaskQueues.",
     "crd": "Print the CustomResourceDefinitions.",
 }
 """Name → what it does. Each is the function of that name in the module of that name."""
