@@ -304,6 +304,7 @@ def test_who_asks_for_open_metrics_is_given_it() -> None:
 def test_all_that_is_exposed_is_declared() -> None:
     fleets = FleetMeters()
     fleets.add(status())
+    fleets.dead_letters("shop/video", 0)
     suffix = re.compile(r"_(bucket|count|sum)$")
 
     exposed = {

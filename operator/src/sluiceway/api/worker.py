@@ -118,6 +118,25 @@ class Worker(Model):
             "pods: write image where sluiceway-worker is in theirs."
         ),
     )
+    max_deliveries: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        description=(
+            "After so many deaths of a worker while it ran a message, by an exit code, a signal "
+            "or for want of memory, the message is kept as a dead letter and not given out again "
+            "(`sluiceway dead`). Evictions, drains and lost nodes do not count."
+        ),
+    )
+    unproven_death_after: PositiveDuration | None = Field(
+        default=None,
+        description=(
+            "What a worker holds is given to others as soon as its container is known to have "
+            "ended. Where nobody can say so, as with a lost node, after this long without a "
+            "heartbeat. Default: broker.visibilityTimeout, or 1h."
+        ),
+        examples=["30m"],
+    )
     python: Text | None = Field(
         default=None,
         description=(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sluiceway.act.deployments import GOES_FIRST, Deployments
+from sluiceway.broker.holders import End
 from sluiceway.cluster.pods import FollowedPods
 from sluiceway.cluster.view import stale
 from sluiceway.kube.errors import CONFLICT, KubeError
@@ -167,6 +168,10 @@ class DeploymentFleet:
         if there is None or not self._hints:
             return frozenset()
         return frozenset(pod.metadata.name for pod in self._staying(there) if _is_marked(pod))
+
+    def ends(self) -> tuple[End, ...]:
+        """Its workers that have ended for certain, also those of which no pod is left."""
+        return self.pods.ends(self.watched.taskqueue.metadata.namespace, self._label)
 
     def workers(self) -> Sequence[RunningWorker]:
         """The workers that exist."""

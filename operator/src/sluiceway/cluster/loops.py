@@ -6,13 +6,16 @@ import asyncio
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from sluiceway.act.leases import BrokerLeases
+from sluiceway.act.recoveries import Recoveries, Told, charge_of
 from sluiceway.broker.address import BrokerAddress
 from sluiceway.broker.connection import Brokers
+from sluiceway.cluster.fleet import DeploymentFleet
 from sluiceway.observe import BrokerReader, Watched
 from sluiceway.observe.waking import Waking
-from sluiceway.reconcile import BrokerLoop, Fleet, Pace, Reporter
+from sluiceway.reconcile import BrokerLoop, Pace, Reporter
 from sluiceway.report.health import Heartbeats
 
 TICK_LIMIT_S = 90.0
@@ -42,6 +45,10 @@ class _Running:
     fleets: set[str] = field(default_factory=set)
 
 
+class Reports(Reporter, Told, Protocol):
+    """Told of every tick, and of what came back from the dead."""
+
+
 class BrokerLoops:
     """All of them, for one term."""
 
@@ -51,14 +58,16 @@ class BrokerLoops:
         *,
         asker: Asker,
         pace: Pace,
-        report: Reporter,
+        report: Reports,
         beats: Heartbeats,
         ticked: Callable[[float], None],
+        may_act: Callable[[], bool],
     ) -> None:
         """None yet.
 
         Args:
             tasks: where they run; a loop that fails ends the group.
+            may_act: asked before what dead workers held is brought back.
             beats: where each loop shows that it goes on.
             ticked: told after every tick how long it took, seconds.
         """
@@ -70,21 +79,31 @@ class BrokerLoops:
         self._ticked = ticked
         self._brokers = Brokers()
         self._running: dict[Address, _Running] = {}
+        self._recoveries = Recoveries(report, may_act=may_act)
+        tasks.create_task(self._recoveries.run())
 
-    def put(self, fleet: Fleet) -> None:
+    def put(self, fleet: DeploymentFleet) -> None:
         """Tick this fleet from now on, as it is now; at once for the first time."""
         watched = fleet.watched
+        if watched.address is not None:
+            broker = self._brokers.get(watched.address)
+            self._recoveries.put(charge_of(watched.taskqueue, broker, fleet.ends))
+        else:
+            self._recoveries.drop(watched.key)
         running = self._running.get(watched.address) or self._start(watched.address)
         running.fleets.add(watched.key)
         running.loop.put(fleet)
 
     def touch(self, key: str, address: Address) -> None:
         """Something about this fleet changed: tick it at once."""
+        self._recoveries.touch(key)
         if (running := self._running.get(address)) is not None:
             running.loop.touch(key)
 
     async def drop(self, key: str, address: Address) -> None:
         """Tick this fleet on this broker no more."""
+        if address is not None:
+            self._recoveries.drop(key, self._brokers.get(address))
         running = self._running.get(address)
         if running is None:
             return

@@ -8,11 +8,14 @@ Deployment is followed by its own selector.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from sluiceway.broker.holders import End
 from sluiceway.kube.client import KubeClient
+from sluiceway.kube.ends import ends_of
 from sluiceway.kube.views import (
     PODS,
     REPLICA_SETS,
@@ -27,6 +30,10 @@ from sluiceway.kube.workers import pods_of, replica_sets_of
 from sluiceway.workload.deployment import LABEL_TASKQUEUE
 
 V = TypeVar("V", bound=Watchable)
+
+REMEMBERED_S = 3600.0
+"""For so long an end is remembered though its pod is gone. Who is silent for longer is taken
+to be dead without it."""
 
 
 class FollowedPods:
@@ -49,6 +56,11 @@ class FollowedPods:
                 whenever something changed.
         """
         self._changed = changed
+        self._ends: defaultdict[tuple[str, str], dict[tuple[str, float | None], End]]
+        self._ends = defaultdict(dict)
+        """Ends that were seen: a pod that is on its way out takes the kubelet's word along."""
+        self._ends_seen: deque[tuple[float, tuple[str, str], tuple[str, float | None]]] = deque()
+        """When each was, monotonic, the oldest first."""
         self._pods: defaultdict[tuple[str, str], dict[str, Pod]] = defaultdict(dict)
         self._sets: defaultdict[tuple[str, str], dict[str, ReplicaSet]] = defaultdict(dict)
         self.watches: tuple[Watch[Pod], Watch[ReplicaSet]] = (
@@ -81,7 +93,31 @@ class FollowedPods:
         pods = self._pods.get(bucket, {}).values()
         return replica_sets_of(deployment, sets), pods_of(deployment, sets, pods)
 
+    def ends(self, namespace: str, label: str) -> tuple[End, ...]:
+        """The workers that have ended for certain, by the kubelet's word.
+
+        Args:
+            label: the value of our label that their pods bear; empty where they bear none.
+        """
+        return tuple(self._ends.get((namespace, label), {}).values())
+
+    def _note_ends(self, pod: Pod) -> None:
+        now, bucket = time.monotonic(), _bucket(pod)
+        for end in ends_of(pod):
+            which = (end.worker, end.before)
+            # What was said first stays: a pod may be told to go after it crashed.
+            if which not in self._ends[bucket]:
+                self._ends[bucket][which] = end
+                self._ends_seen.append((now, bucket, which))
+        while self._ends_seen and now - self._ends_seen[0][0] > REMEMBERED_S:
+            _, bucket, which = self._ends_seen.popleft()
+            self._ends[bucket].pop(which, None)
+            if not self._ends[bucket]:
+                del self._ends[bucket]
+
     def _pod(self, before: Pod | None, now: Pod | None) -> None:
+        if now is not None:
+            self._note_ends(now)
         self._sort_in(self._pods, before, now)
 
     def _replica_set(self, before: ReplicaSet | None, now: ReplicaSet | None) -> None:

@@ -218,6 +218,7 @@ class Operator:
             pace=self._options.pace,
             beats=self._beats,
             ticked=self._meters.ticked,
+            may_act=lambda: not self._options.dry_run and self._leads(),
         )
         async with self._reports.term(term):
             await term.run()

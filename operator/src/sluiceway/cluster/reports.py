@@ -16,9 +16,11 @@ from dataclasses import dataclass
 import msgspec
 
 from sluiceway.act.deployments import NotLeadingError
+from sluiceway.broker.holders import Cause
 from sluiceway.cluster.settle import Settled
 from sluiceway.cluster.specs import Spec, Specs
 from sluiceway.cluster.term import Term
+from sluiceway.report.deaths import events_of
 from sluiceway.report.decision_log import DecisionLog
 from sluiceway.report.event_writer import EventWriter
 from sluiceway.report.events import events_between
@@ -27,6 +29,7 @@ from sluiceway.report.notices import Notice, Subject, notice_of, notices_between
 from sluiceway.report.resource import Seen, SetupProblem, resource_status
 from sluiceway.report.status import FleetStatus
 from sluiceway.report.status_writer import StatusWriter
+from sluiceway_worker.recovery import Recovered
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +125,20 @@ class ClusterReports:
         """Kubernetes removed so many pods of this fleet in place of those asked for."""
         self._meters.went_otherwise(key, count)
 
+    def recovered(self, fleet: str, cause: Cause, recovered: Recovered) -> None:
+        """What a dead worker of this fleet held has come back."""
+        if (known := self._known.get(fleet)) is None:
+            return
+        self._meters.recovered(fleet, cause, recovered)
+        for event in events_of(fleet, cause, recovered):
+            log.warning("%s: %s", fleet, event.sentence, extra=_about(known.spec))
+            self._tell(known, notice_of(event))
+
+    def dead_letters(self, fleet: str, count: int) -> None:
+        """So many dead letters it has now."""
+        if fleet in self._known:
+            self._meters.dead_letters(fleet, count)
+
     def forget(self, key: str) -> None:
         """A TaskQueue exists no more."""
         self._known.pop(key, None)
@@ -164,9 +181,13 @@ class ClusterReports:
         now = known.settled.problem
         if now == before:
             return
-        about = {"namespace": known.spec.namespace, "taskqueue": known.spec.name}
+        about = _about(known.spec)
         if now is not None:
             reason = {"reason": now.reason}
             log.warning("%s: %s", known.spec.key, now.sentence, extra=about | reason)
         else:
             log.info("%s: it can be served again", known.spec.key, extra=about)
+
+
+def _about(spec: Spec) -> dict[str, str]:
+    return {"namespace": spec.namespace, "taskqueue": spec.name}

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sluiceway.act.deployments import Deployments, NotLeadingError
+from sluiceway.act.recoveries import Told
 from sluiceway.cluster.certificates import Certificates
 from sluiceway.cluster.fleet import DeploymentFleet
 from sluiceway.cluster.loops import Asker, BrokerLoops
@@ -52,7 +53,7 @@ MISSING_FOR_S = 10.0
 _RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
-class Reports(Reporter, Protocol):
+class Reports(Reporter, Told, Protocol):
     """Told what became of each TaskQueue, and of each tick of its fleet."""
 
     def settled(self, spec: Spec, settled: Settled) -> None:
@@ -94,6 +95,7 @@ class Term:
         pace: Pace,
         beats: Heartbeats,
         ticked: Callable[[float], None],
+        may_act: Callable[[], bool],
     ) -> None:
         """Do nothing yet.
 
@@ -101,6 +103,7 @@ class Term:
             certificates: a folder for brokers' certificates; nobody else may read it.
             beats: where each broker's loop shows that it goes on.
             ticked: told after every tick how long it took, seconds.
+            may_act: whether messages of dead workers may be moved.
         """
         self._client = client
         self._specs = specs
@@ -119,7 +122,13 @@ class Term:
             epoch=asker.epoch,
         )
         self._loops_of = partial(
-            BrokerLoops, asker=asker, pace=pace, report=reports, beats=beats, ticked=ticked
+            BrokerLoops,
+            asker=asker,
+            pace=pace,
+            report=reports,
+            beats=beats,
+            ticked=ticked,
+            may_act=may_act,
         )
         self._held: dict[str, _Held] = {}
         self._by_deployment: defaultdict[str, set[str]] = defaultdict(set)

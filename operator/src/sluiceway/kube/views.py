@@ -176,6 +176,8 @@ class Terminated(View, frozen=True):
     signal: int = 0
     reason: str = ""
     message: str = ""
+    finished_at: datetime | None = None
+    """By the node's clock, whole seconds."""
 
 
 class ContainerState(View, frozen=True):
@@ -198,6 +200,8 @@ class PodStatus(View, frozen=True):
     """How far it has come."""
 
     phase: str = "Pending"
+    reason: str = ""
+    """``Evicted``, where the kubelet did so."""
     conditions: tuple[Condition, ...] = ()
     init_container_statuses: tuple[ContainerStatus, ...] = ()
     container_statuses: tuple[ContainerStatus, ...] = ()

@@ -157,6 +157,10 @@ class _Part(Generic[V]):
 
     def gone(self, obj: V) -> None:
         self._hear()
+        before = self._store.get(obj.metadata.key)
+        if before is not None and before.metadata.uid == obj.metadata.uid:
+            # What is deleted may tell of its end what no change before did.
+            self._store.put(obj)
         self._store.remove(obj.metadata.key)
 
     def listed(self, keys: frozenset[str]) -> None:

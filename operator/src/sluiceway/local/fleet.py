@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sluiceway.broker.holders import Cause, End
 from sluiceway.local.backoff import Backoff
 from sluiceway.local.launch import Launch
 from sluiceway.local.processes import Child, Guard
@@ -32,6 +33,9 @@ _STAYS_S = 10.0
 """A worker that was started after a failure and has stayed up so long is no trouble."""
 
 _OLD_LOGS = 20
+
+_ENDS = 500
+"""Of more workers than that, nobody need ask whether they have ended."""
 
 _LAST_LINES = 8
 
@@ -114,6 +118,7 @@ class ProcessFleet:
         self._on_exit = on_exit
         self._keep_logs = keep_logs
         self._up_after_s = up_after_s
+        self._ends: deque[End] = deque(maxlen=_ENDS)
         self._old_logs: deque[Path] = deque()
         self._workers: dict[str, LocalWorker] = {}
         self._backoff = Backoff()
@@ -154,6 +159,10 @@ class ProcessFleet:
             )
             for w in self._workers.values()
         )
+
+    def ends(self) -> tuple[End, ...]:
+        """The workers of which no process is left, the latest last."""
+        return tuple(self._ends)
 
     def worker_seconds(self) -> float:
         """Seconds that workers have existed so far, summed over all of them."""
@@ -249,7 +258,12 @@ class ProcessFleet:
 
     async def _until_exit(self, worker: LocalWorker) -> None:
         await asyncio.wait([worker.child.exited])
-        self._ended(worker, worker.child.exited.result())
+        code = worker.child.exited.result()
+        self._ended(worker, code)
+        # The end of the main process proves nothing: a child may still run its task.
+        await asyncio.wait([worker.child.ended])
+        self._ends.append(_end_of(worker, code))
+        self._changed()
 
     async def _until_grace_is_over(self, worker: LocalWorker) -> None:
         await asyncio.wait([worker.child.exited], timeout=self.launch.grace_s)
@@ -290,6 +304,12 @@ class ProcessFleet:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _end_of(worker: LocalWorker, code: int) -> End:
+    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    told = worker.told_to_go or code == 0
+    return End(worker=worker.name, cause=Cause.TOLD if told else Cause.CRASH, reason=how)
 
 
 def last_lines(log: Path, count: int = _LAST_LINES) -> tuple[str, ...]:

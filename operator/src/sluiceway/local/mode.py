@@ -26,9 +26,11 @@ from types import TracebackType
 from typing import Self
 
 from sluiceway.act.leases import BrokerLeases
+from sluiceway.act.recoveries import Recoveries, charge_of
 from sluiceway.api.taskqueue import TaskQueue
 from sluiceway.broker.address import AddressError, BrokerAddress, parse_address
 from sluiceway.broker.connection import Brokers
+from sluiceway.broker.holders import Cause
 from sluiceway.local.brokers import EMBEDDED, choose_brokers
 from sluiceway.local.fleet import UP_AFTER_S, Exit, ProcessFleet
 from sluiceway.local.launch import launch_of, link_agent
@@ -38,10 +40,12 @@ from sluiceway.local.server import EmbeddedServer
 from sluiceway.observe import BrokerReader, Watched
 from sluiceway.observe.waking import Waking
 from sluiceway.reconcile import BrokerLoop, Pace
+from sluiceway.report.deaths import events_of
 from sluiceway.report.events import Event, Kind
 from sluiceway.report.journal import Journal
 from sluiceway.report.status import FleetStatus
 from sluiceway.report.story import FleetStory, Story
+from sluiceway_worker.recovery import Recovered
 
 _TELL_EVERY_S = 0.5
 """At most this often the story for `sluiceway explain` is written."""
@@ -103,6 +107,7 @@ class LocalMode:
         self._loops: dict[BrokerAddress, BrokerLoop] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._failures: dict[str, str] = {}
+        self._recoveries = Recoveries(self)
         self._embeds = EMBEDDED in self._brokers_of.values()
         self._stopping = False
         self._stack = AsyncExitStack()
@@ -133,6 +138,10 @@ class LocalMode:
         """Warm shutdown: no more ticks; every worker finishes what it runs and goes."""
         await self._end_ticks()
         await asyncio.gather(*(fleet.stop() for fleet in self.fleets.values()))
+        # What was cut short is there at once for whoever comes next.
+        await self._recoveries.look()
+        for key in self.fleets:
+            self._recoveries.drop(key)
         await self._stack.aclose()
 
     async def stop_cold(self) -> None:
@@ -193,15 +202,19 @@ class LocalMode:
                 guard=guard,
                 logs=self.logs,
                 clock=time.time,
-                changed=partial(loop.touch, taskqueue.key),
+                changed=partial(self._changed, loop, taskqueue.key),
                 on_exit=partial(self._worker_ended, taskqueue.key),
                 keep_logs=settings.log_dir is not None,
                 up_after_s=settings.up_after_s,
             )
             self.fleets[taskqueue.key] = fleet
             loop.put(fleet)
+            assert watched.address is not None, "checked when this run was made"
+            broker = brokers.get(watched.address)
+            self._recoveries.put(charge_of(taskqueue, broker, fleet.ends))
         self._tasks = [asyncio.create_task(loop.run()) for loop in self._loops.values()]
         self._tasks.append(asyncio.create_task(self._tell(run)))
+        self._tasks.append(asyncio.create_task(self._recoveries.run()))
 
     def _loop_for(self, watched: Watched, brokers: Brokers) -> BrokerLoop:
         """The loop of this broker, made for the first of its fleets."""
@@ -232,6 +245,18 @@ class LocalMode:
         if self._failures.get(fleet) != sentence:  # the same one again is no news
             self._failures[fleet] = sentence
             self.journal.tell(Event(at=at, fleet=fleet, kind=Kind.FAILED, sentence=sentence))
+
+    def recovered(self, fleet: str, cause: Cause, recovered: Recovered) -> None:
+        """What a dead worker held has come back (act.recoveries.Told)."""
+        for event in events_of(fleet, cause, recovered):
+            self.journal.tell(event)
+
+    def dead_letters(self, fleet: str, count: int) -> None:
+        """So many dead letters it has now (act.recoveries.Told); `sluiceway dead` lists them."""
+
+    def _changed(self, loop: BrokerLoop, fleet: str) -> None:
+        loop.touch(fleet)
+        self._recoveries.touch(fleet)
 
     def _worker_ended(self, fleet: str, exit_: Exit) -> None:
         self.journal.tell(

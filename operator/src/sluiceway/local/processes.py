@@ -13,12 +13,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from sluiceway.local import guard
+
+_LOOK_AGAIN_S = 0.01
 
 
 class Guard:
@@ -101,13 +104,20 @@ class Child:
             guard.worker(self.pid, grace_s)
         self.exited: asyncio.Future[int] = self._loop.create_future()
         """Its exit code, negative for a signal, once it has been waited for."""
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        """Done once nothing of its group runs any more: what its own children ran, too."""
         threading.Thread(target=self._wait, name=f"wait-{self.pid}", daemon=True).start()
 
     def _wait(self) -> None:
         code = self._wait_and_end_group()
         self._guard.gone(self.pid)
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(self._say, code)
+            self._loop.call_soon_threadsafe(self._say, self.exited, code)
+        # They were sent SIGKILL; one in the middle of a read from a disk ends after it.
+        while group_runs(self.pid):
+            time.sleep(_LOOK_AGAIN_S)
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._say, self.ended, None)
 
     def _wait_and_end_group(self) -> int:
         """Its exit code; its group ends with it, as a container with its first process."""
@@ -125,9 +135,10 @@ class Child:
                 os.killpg(self.pid, signal.SIGKILL)
             return self._process.wait()
 
-    def _say(self, code: int) -> None:
-        if not self.exited.done():
-            self.exited.set_result(code)
+    @staticmethod
+    def _say(future: asyncio.Future[Any], result: int | None) -> None:
+        if not future.done():
+            future.set_result(result)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the leader alone: Celery's children are its own to lead."""
@@ -144,3 +155,19 @@ class Child:
             if self._process.returncode is None:  # else its number may be another's by now
                 with suppress(ProcessLookupError, PermissionError):
                     send(self.pid, number)
+
+
+def group_runs(group: int, proc: Path = Path("/proc")) -> bool:
+    """Whether a process of this group may still do anything; a zombie cannot."""
+    if not (proc / "self/stat").exists():
+        with suppress(ProcessLookupError):
+            os.killpg(group, 0)
+            return True
+        return False
+    for stat in proc.glob("[0-9]*/stat"):
+        with suppress(OSError, IndexError):
+            # After the command name, which may hold anything: state, parent, group.
+            state, _, its_group, *_ = stat.read_text(errors="replace").rpartition(")")[2].split()
+            if its_group == str(group) and state not in "ZX":
+                return True
+    return False

@@ -24,6 +24,8 @@ class Kind(StrEnum):
     DEMAND_KNOWN = "DemandKnown"
     POLLING = "Polling"
     WORKER_ENDED = "WorkerEnded"
+    TASKS_CAME_BACK = "TasksCameBack"
+    DEAD_LETTERS = "DeadLetters"
     FAILED = "Failed"
 
 

@@ -27,6 +27,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from sluiceway.broker.holders import Cause
 from sluiceway.report import metrics
 from sluiceway.report.events import scale_action
 from sluiceway.report.metrics import (
@@ -38,6 +39,7 @@ from sluiceway.report.metrics import (
     Metric,
 )
 from sluiceway.report.status import FleetStatus
+from sluiceway_worker.recovery import Recovered
 
 
 class Watching(Protocol):
@@ -80,6 +82,17 @@ class FleetMeters(Collector):
     def went_otherwise(self, fleet: str, count: int) -> None:
         """Kubernetes removed so many pods in place of those that were to go."""
         self._counts.setdefault(fleet, Counts()).removed_otherwise += count
+
+    def recovered(self, fleet: str, cause: Cause, recovered: Recovered) -> None:
+        """What a dead worker held has come back."""
+        counts = self._counts.setdefault(fleet, Counts())
+        counts.deaths[cause] += 1
+        counts.came_back += recovered.returned
+        counts.had_succeeded += recovered.finished
+
+    def dead_letters(self, fleet: str, count: int) -> None:
+        """So many dead letters it has now."""
+        self._counts.setdefault(fleet, Counts()).dead_letters = count
 
     def drop(self, fleet: str) -> None:
         """A TaskQueue is gone, and so are its series."""

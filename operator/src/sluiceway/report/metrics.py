@@ -7,10 +7,12 @@ queue. The rules for names are Prometheus' own (`promtool check metrics`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sluiceway.broker.holders import Cause
 from sluiceway.decide.decision import Reason
 from sluiceway.report.conditions import Verdict
 from sluiceway.report.status import DEMAND_KNOWN, READY, WAKING, FleetStatus
@@ -44,6 +46,11 @@ class Counts:
     drains: int = 0
     tick_errors: int = 0
     removed_otherwise: int = 0
+    deaths: Counter[Cause] = field(default_factory=Counter)
+    came_back: int = 0
+    had_succeeded: int = 0
+    dead_letters: int | None = None
+    """As they are now; None where nobody has looked yet."""
 
 
 Sample = tuple[tuple[str, ...], float]
@@ -265,6 +272,30 @@ FLEET_COUNTERS: tuple[FleetCounter, ...] = (
         "taskqueue_tick_errors_total",
         "Ticks of the TaskQueue that ended with an error; its workers stayed as they were.",
         lambda counts: _one(counts.tick_errors),
+    ),
+    _counter(
+        "taskqueue_worker_deaths_total",
+        "Workers that died and may have held messages, by cause: memory, crash, evicted, told "
+        "(ended by force when their grace period was over), silence.",
+        lambda counts: (((cause.value,), counts.deaths[cause]) for cause in Cause),
+        "cause",
+    ),
+    _counter(
+        "taskqueue_messages_recovered_total",
+        "Messages of dead workers that went back to the head of their queue.",
+        lambda counts: _one(counts.came_back),
+    ),
+    _counter(
+        "taskqueue_messages_spared_total",
+        "Messages of dead workers whose task had succeeded: they were acknowledged.",
+        lambda counts: _one(counts.had_succeeded),
+    ),
+    FleetCounter(
+        name="sluiceway_dead_letters",
+        kind=Kind.GAUGE,
+        help="Messages that are not given out again: too many workers died that ran them.",
+        labels=FLEET_LABELS,
+        read=lambda counts: _one(counts.dead_letters),
     ),
 )
 """What happened to a TaskQueue, told by the replica that leads."""

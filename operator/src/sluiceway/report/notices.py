@@ -49,10 +49,19 @@ _ACTIONS = {
     Kind.DEMAND_KNOWN: "ReadBroker",
     Kind.POLLING: "WatchBroker",
     Kind.WORKER_ENDED: "RunWorkers",
+    Kind.TASKS_CAME_BACK: "Recover",
+    Kind.DEAD_LETTERS: "Recover",
     Kind.FAILED: "Reconcile",
 }
 
-_WARNINGS = {Kind.DEMAND_UNKNOWN, Kind.POLLING, Kind.WORKER_ENDED, Kind.FAILED}
+_WARNINGS = {
+    Kind.DEMAND_UNKNOWN,
+    Kind.POLLING,
+    Kind.WORKER_ENDED,
+    Kind.TASKS_CAME_BACK,
+    Kind.DEAD_LETTERS,
+    Kind.FAILED,
+}
 
 
 def notice_of(event: Event) -> Notice:

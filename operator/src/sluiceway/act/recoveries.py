@@ -1,0 +1,227 @@
+"""What dead workers held comes back: at once on a proof, else after very long silence.
+
+    End (kubelet's word, wait()) ──▶ touch ──▶ read_holders ──▶ recovery ──▶ told
+                                      every ten seconds ──┘
+
+The proof is kept by whoever heard it, the holders stand in the broker; from the two a
+recovery can be made again at any time, also by the next leader. Nothing here waits for
+ticks or decisions, and nothing of theirs waits for this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from sluiceway.api.taskqueue import TaskQueue
+from sluiceway.broker.connection import Broker
+from sluiceway.broker.errors import BrokerError
+from sluiceway.broker.holders import (
+    Cause,
+    End,
+    Holders,
+    carry_out,
+    death_of,
+    ended,
+    read_holders,
+)
+from sluiceway_worker.fate import Death
+from sluiceway_worker.recovery import Place, Recovered, RecoveryError, recovery
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 10.0
+"""How often holders are looked at though nobody is known to have ended."""
+
+DEFAULT_VISIBILITY_TIMEOUT_S = 3600.0
+"""kombu's own."""
+
+AGAIN_S = 1.0
+"""Until a look that failed is tried again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Charge:
+    """A fleet whose dead are looked after."""
+
+    key: str
+    """``namespace/name``."""
+    broker: Broker
+    prefix: str
+    max_deliveries: int
+    silent_after_s: float
+    """Without a proof, silence for so long counts as one."""
+    ends: Callable[[], Iterable[End]]
+    """Those of its workers that have ended for certain, as far as anybody remembers."""
+
+
+def charge_of(taskqueue: TaskQueue, broker: Broker, ends: Callable[[], Iterable[End]]) -> Charge:
+    """A TaskQueue's fleet, as its spec has it."""
+    spec = taskqueue.spec
+    silent_after_s = spec.worker.unproven_death_after or spec.broker.visibility_timeout
+    return Charge(
+        key=taskqueue.key,
+        broker=broker,
+        prefix=spec.broker.key_prefix,
+        max_deliveries=spec.worker.max_deliveries,
+        silent_after_s=silent_after_s or DEFAULT_VISIBILITY_TIMEOUT_S,
+        ends=ends,
+    )
+
+
+class Told(Protocol):
+    """Told what came of it."""
+
+    def recovered(self, fleet: str, cause: Cause, recovered: Recovered) -> None:
+        """What a dead worker of this fleet held has come back."""
+
+    def dead_letters(self, fleet: str, count: int) -> None:
+        """So many dead letters it has now."""
+
+
+class Recoveries:
+    """Looks after the dead of all fleets."""
+
+    def __init__(
+        self,
+        told: Told,
+        *,
+        may_act: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """No fleets yet.
+
+        Args:
+            may_act: asked before anything is moved. Two who recover do no harm; this
+                keeps one who only watches from it.
+            clock: Unix seconds.
+        """
+        self._told = told
+        self._may_act = may_act
+        self._clock = clock
+        self._monotonic = monotonic
+        self._charges: dict[str, Charge] = {}
+        self._seen: dict[str, frozenset[End]] = {}
+        """The ends that were looked into, by fleet."""
+        self._due: set[str] = set()
+        """Fleets of which there is news, or of which a look failed."""
+        self._silent: dict[str, dict[str, float]] = {}
+        """Since when nothing has been heard, by fleet and incarnation, monotonic."""
+        self._failed: dict[str, str] = {}
+        self._something = asyncio.Event()
+
+    def put(self, charge: Charge) -> None:
+        """Look after this fleet, as it is now."""
+        if self._charges.get(charge.key) != charge:
+            self._charges[charge.key] = charge
+            self._due.add(charge.key)
+            self._something.set()
+
+    def drop(self, key: str, broker: Broker | None = None) -> None:
+        """Leave this fleet alone from now on.
+
+        Args:
+            broker: only where it is still looked for there.
+        """
+        charge = self._charges.get(key)
+        if charge is None or (broker is not None and charge.broker is not broker):
+            return
+        for known in (self._charges, self._seen, self._failed, self._silent):
+            known.pop(key, None)
+        self._due.discard(key)
+
+    def touch(self, key: str) -> None:
+        """Some worker of this fleet may have ended."""
+        charge = self._charges.get(key)
+        if charge is not None and frozenset(charge.ends()) - self._seen.get(key, frozenset()):
+            self._due.add(key)
+            self._something.set()
+
+    async def run(self) -> None:
+        """Look after them until cancelled."""
+        looked_at_all = float("-inf")
+        while True:
+            self._something.clear()
+            now = self._monotonic()
+            every = now >= looked_at_all + LOOK_EVERY_S
+            if every:
+                looked_at_all = now
+            await self.look(every=every)
+            wait_s = AGAIN_S if self._due else looked_at_all + LOOK_EVERY_S - self._monotonic()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, wait_s)):
+                    await self._something.wait()
+
+    async def look(self, *, every: bool = True) -> None:
+        """Look once, and bring back what is to be brought back.
+
+        Args:
+            every: all fleets, or only those of whose workers news came, or a look failed.
+        """
+        if not self._may_act():
+            return
+        places: defaultdict[tuple[Broker, str], list[Charge]] = defaultdict(list)
+        for key in list(self._charges) if every else self._due & self._charges.keys():
+            charge = self._charges[key]
+            places[charge.broker, charge.prefix].append(charge)
+        await asyncio.gather(*(self._look(*place, them) for place, them in places.items()))
+
+    async def _look(self, broker: Broker, prefix: str, charges: list[Charge]) -> None:
+        # Before the holders: who comes later must not be taken for one that has ended.
+        ends = {charge.key: frozenset(charge.ends()) for charge in charges}
+        try:
+            holders = await read_holders(broker, prefix, ends)
+            for charge in charges:
+                for death, cause in self._deaths(charge, holders, ends[charge.key]):
+                    await self._recover(charge, death, cause)
+                self._told.dead_letters(charge.key, holders.letters[charge.key])
+        except (BrokerError, RecoveryError) as exc:
+            for charge in charges:
+                self._note_failure(charge.key, str(exc))
+            return
+        for charge in charges:
+            self._failed.pop(charge.key, None)
+            self._seen[charge.key] = ends[charge.key]
+            self._due.discard(charge.key)
+
+    def _deaths(
+        self, charge: Charge, holders: Holders, ends: Iterable[End]
+    ) -> list[tuple[Death, Cause]]:
+        now, at = self._monotonic(), self._clock()
+        proven = dict(ended(holders.there, charge.key, ends))
+        deaths = [(death_of(one, end, at), end.cause) for one, end in proven.items()]
+        before, silent = self._silent.get(charge.key, {}), {}
+        for incarnation, holder in holders.there.items():
+            if holder.fleet != charge.key or incarnation in proven or incarnation in holders.heard:
+                continue
+            since = silent[incarnation] = before.get(incarnation, now)
+            if now - since >= charge.silent_after_s:
+                reason = f"silent for {now - since:.0f} s"
+                death = Death(incarnation=incarnation, at=at, reason=reason, proven=False)
+                deaths.append((death, Cause.SILENCE))
+        self._silent[charge.key] = silent
+        return deaths
+
+    async def _recover(self, charge: Charge, death: Death, cause: Cause) -> None:
+        steps = recovery(
+            Place(prefix=charge.prefix),
+            death,
+            fleet=charge.key,
+            max_deliveries=charge.max_deliveries,
+        )
+        recovered = await carry_out(charge.broker, steps)
+        if not recovered.lives:
+            self._told.recovered(charge.key, cause, recovered)
+
+    def _note_failure(self, key: str, sentence: str) -> None:
+        if self._failed.get(key) != sentence:
+            log.warning("%s: what dead workers hold cannot be looked at: %s", key, sentence)
+        self._failed[key] = sentence
+        self._due.add(key)

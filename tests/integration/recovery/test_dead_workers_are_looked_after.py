@@ -1,0 +1,187 @@
+"""Who looks after a fleet's dead: at once on a proof, else after very long silence."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from sluiceway.act.recoveries import Charge, Recoveries
+from sluiceway.broker.address import parse_address
+from sluiceway.broker.connection import Broker
+from sluiceway.broker.holders import Cause, End
+from sluiceway_worker.recovery import Recovered
+
+FLEET = "shop/work"
+
+
+class Ward:
+    """A fleet, a clock that stands until it is turned, and what was told."""
+
+    def __init__(self, shop: Any, url: str) -> None:
+        self.shop = shop
+        self.broker = Broker(parse_address(url))
+        self.now = 0.0
+        self.ends: list[End] = []
+        self.deaths: list[tuple[Cause, Recovered]] = []
+        self.letters: list[int] = []
+        self.leads = True
+        self._told = asyncio.Event()
+        self.recoveries = self.anew()
+
+    def anew(self) -> Recoveries:
+        """Another operator, who knows nothing of the one before."""
+        recoveries = Recoveries(self, may_act=lambda: self.leads, monotonic=lambda: self.now)
+        recoveries.put(self.charge())
+        return recoveries
+
+    def charge(self) -> Charge:
+        return Charge(
+            key=FLEET,
+            broker=self.broker,
+            prefix=self.shop.prefix,
+            max_deliveries=3,
+            silent_after_s=600.0,
+            ends=lambda: self.ends,
+        )
+
+    def recovered(self, fleet: str, cause: Cause, recovered: Recovered) -> None:
+        assert fleet == FLEET
+        self.deaths.append((cause, recovered))
+
+    def dead_letters(self, fleet: str, count: int) -> None:
+        self.letters.append(count)
+        self._told.set()
+
+    async def until(self, holds: Callable[[], Any]) -> None:
+        while not holds():
+            await self._told.wait()
+            self._told.clear()
+
+    def end(self, worker: str = "w", cause: Cause = Cause.CRASH, **more: Any) -> None:
+        self.ends.append(End(worker=worker, cause=cause, reason="SIGKILL", **more))
+
+
+@pytest.fixture
+async def ward(shop: Any, redis_server: Any) -> AsyncIterator[Ward]:
+    ward = Ward(shop, redis_server.url)
+    yield ward
+    await ward.broker.close()
+
+
+async def test_what_an_ended_worker_held_comes_back_and_is_told_once(ward: Ward) -> None:
+    task = ward.shop.send()
+    ward.shop.take("w:1")
+    ward.end()
+    await ward.recoveries.look()
+    await ward.recoveries.look()
+    ((cause, recovered),) = ward.deaths
+    assert (cause, recovered.returned, recovered.death.blamed) == (Cause.CRASH, 1, True)
+    assert ward.shop.ids() == [task]
+    assert ward.letters == [0, 0]
+
+
+async def test_who_lives_keeps_what_it_holds(ward: Ward) -> None:
+    ward.shop.send()
+    ward.shop.take("w:2")
+    ward.shop.beat("w:2")
+    ward.end(before=time.time() - 60)
+    await ward.recoveries.look()
+    ward.now = 1e6
+    await ward.recoveries.look()
+    assert (ward.shop.ids(), ward.shop.held("w:2"), ward.deaths) == ([], 1, [])
+
+
+async def test_another_fleets_dead_are_left_to_those_who_know_it(ward: Ward) -> None:
+    ward.shop.send()
+    ward.shop.take("w:1", fleet="shop/other")
+    ward.end()
+    await ward.recoveries.look()
+    ward.now = 1e6
+    await ward.recoveries.look()
+    assert (ward.shop.held("w:1"), ward.deaths) == (1, [])
+
+
+async def test_very_long_silence_counts_as_a_death_that_is_nobodys_fault(ward: Ward) -> None:
+    task = ward.shop.send()
+    ward.shop.take("w:1")
+    for ward.now in (0.0, 599.0):
+        await ward.recoveries.look()
+        assert ward.shop.ids() == []
+    ward.now = 600.0
+    await ward.recoveries.look()
+    ((cause, recovered),) = ward.deaths
+    assert (cause, recovered.death.blamed, recovered.death.proven) == (Cause.SILENCE, False, False)
+    assert ward.shop.ids() == [task]
+
+
+async def test_who_is_heard_again_begins_its_silence_anew(ward: Ward) -> None:
+    ward.shop.send()
+    ward.shop.take("w:1")
+    await ward.recoveries.look()
+    ward.now = 599.0
+    ward.shop.beat("w:1")
+    await ward.recoveries.look()
+    ward.shop.redis.delete(f"{ward.shop.prefix}sluiceway:hb:w:1")
+    for ward.now in (700.0, 1299.0):
+        await ward.recoveries.look()
+        assert ward.shop.held("w:1") == 1
+    ward.now = 1300.0
+    await ward.recoveries.look()
+    assert ward.shop.held("w:1") == 0
+
+
+async def test_an_operator_that_was_away_still_finds_them(ward: Ward) -> None:
+    task = ward.shop.send()
+    ward.shop.take("w:1")
+    ward.end()
+    await ward.anew().look()
+    assert ward.shop.ids() == [task]
+
+
+async def test_who_does_not_lead_moves_nothing(ward: Ward) -> None:
+    ward.shop.send()
+    ward.shop.take("w:1")
+    ward.end()
+    ward.leads = False
+    await ward.recoveries.look()
+    assert (ward.shop.held("w:1"), ward.deaths, ward.letters) == (1, [], [])
+
+
+async def test_news_of_an_end_is_acted_on_at_once_also_after_a_brokers_trouble(
+    ward: Ward, redis_server: Any
+) -> None:
+    running = asyncio.create_task(ward.recoveries.run())
+    try:
+        async with asyncio.timeout(60):
+            await ward.until(lambda: ward.letters)
+            task = ward.shop.send()
+            ward.shop.take("w:1")
+            # The clock stands still: only the news can bring it about.
+            ward.end()
+            ward.recoveries.touch(FLEET)
+            await ward.until(lambda: ward.deaths)
+            assert ward.shop.ids() == [task]
+            ward.shop.take("v:1")
+            redis_server.client().execute_command("CLIENT", "PAUSE", "3000", "ALL")
+            ward.end("v")
+            ward.recoveries.touch(FLEET)
+            await ward.until(lambda: len(ward.deaths) == 2)
+            assert ward.shop.ids() == [task]
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def test_dead_letters_are_counted(ward: Ward) -> None:
+    ward.shop.send()
+    for n in range(3):
+        ward.shop.take(f"w{n}:1")
+        ward.end(f"w{n}")
+        await ward.recoveries.look()
+    await ward.recoveries.look()
+    assert ward.letters[-1] == 1
+    assert [recovered.dead for _, recovered in ward.deaths] == [0, 0, 1]
