@@ -15,25 +15,28 @@ from charting.promql import asked
 from charting.sets import SETS
 
 from sluiceway.decide.decision import Reason
-from sluiceway.report.metrics import FLEET_GAUGES, FLEET_METRICS, OPERATOR_METRICS, Kind
+from sluiceway.report.celery_metrics import CELERY_METRICS
+from sluiceway.report.metrics import FLEET_GAUGES, FLEET_METRICS, OPERATOR_METRICS, Kind, Metric
 
 ALERTS = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text(encoding="utf-8"))
-DASHBOARD = json.loads(
-    (CHART / "files" / "dashboards" / "overview.json").read_text(encoding="utf-8")
-)
+DASHBOARDS = {
+    path.stem: json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted((CHART / "files" / "dashboards").glob("*.json"))
+}
 OF_THE_TARGET = {"namespace", "pod", "job"}
 """Labels that Prometheus puts on every series, where it has none of that name."""
 
-LABELS = {metric.name: {*metric.labels} for metric in (*FLEET_METRICS, *OPERATOR_METRICS)} | {
-    f"{metric.name}_{part}": {"le"} if part == "bucket" else set()
-    for metric in OPERATOR_METRICS
+METRICS: tuple[Metric, ...] = (*FLEET_METRICS, *OPERATOR_METRICS, *CELERY_METRICS)
+LABELS = {metric.name: {*metric.labels} for metric in METRICS} | {
+    f"{metric.name}_{part}": {*metric.labels} | ({"le"} if part == "bucket" else set())
+    for metric in METRICS
     if metric.kind is Kind.HISTOGRAM
     for part in ("bucket", "sum", "count")
 }
 
 
-def panels() -> Iterator[dict[str, Any]]:
-    for panel in DASHBOARD["panels"]:
+def panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for panel in dashboard["panels"]:
         yield panel
         yield from panel.get("panels", ())
 
@@ -41,21 +44,23 @@ def panels() -> Iterator[dict[str, Any]]:
 def queries() -> dict[str, str]:
     """Where it is asked → the expression."""
     found = {name: alert["expr"].replace("$threshold", "1") for name, alert in ALERTS.items()}
-    for panel in panels():
-        for target in panel.get("targets", ()):
-            found[f"{panel['title']} {target['refId']}"] = target["expr"]
-    for variable in DASHBOARD["templating"]["list"]:
-        if variable["type"] == "query":
-            metric, label = re.fullmatch(
-                r"label_values\((.*), (\w+)\)", variable["query"]["query"]
-            ).groups()  # type: ignore[union-attr]
-            found[f"${variable['name']}"] = f"max by ({label}) ({metric})"
+    for name, dashboard in DASHBOARDS.items():
+        for panel in panels(dashboard):
+            for target in panel.get("targets", ()):
+                found[f"{name}: {panel['title']} {target['refId']}"] = target["expr"]
+        for variable in dashboard["templating"]["list"]:
+            if variable["type"] == "query":
+                metric, label = re.fullmatch(
+                    r"label_values\((.*), (\w+)\)", variable["query"]["query"]
+                ).groups()  # type: ignore[union-attr]
+                found[f"{name}: ${variable['name']}"] = f"max by ({label}) ({metric})"
     return found
 
 
 QUERIES = queries()
 
 
+each_dashboard = pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=DASHBOARDS)
 each_query = pytest.mark.parametrize("expression", QUERIES.values(), ids=QUERIES)
 
 
@@ -96,16 +101,19 @@ def test_numbers_of_a_taskqueue_are_not_added_up_over_replicas(expression: str) 
         assert "max" in expression
 
 
-def test_every_metric_of_a_taskqueue_is_seen_in_the_dashboard_or_an_alert() -> None:
+def test_every_metric_of_a_taskqueue_is_seen_in_a_dashboard_or_an_alert() -> None:
     seen = {name for expression in QUERIES.values() for name in asked(expression).metrics}
     told = {metric.name for metric in FLEET_METRICS}
     # At once or by polling: the condition Waking says it, and nothing is wrong with it.
     assert told - seen == {"sluiceway_taskqueue_waking_armed"}
 
 
-def test_every_panel_says_what_it_shows_and_none_lies_over_another() -> None:
+@each_dashboard
+def test_every_panel_says_what_it_shows_and_none_lies_over_another(
+    dashboard: dict[str, Any],
+) -> None:
     taken: set[tuple[int, int]] = set()
-    for panel in panels():
+    for panel in panels(dashboard):
         at = panel["gridPos"]
         cells = {
             (x, y)
@@ -117,21 +125,26 @@ def test_every_panel_says_what_it_shows_and_none_lies_over_another() -> None:
         taken |= cells
         assert panel["title"]
         assert panel["type"] == "row" or panel["description"]
-    numbers = [panel["id"] for panel in panels()]
+    numbers = [panel["id"] for panel in panels(dashboard)]
     assert len(numbers) == len(set(numbers))
 
 
-def test_every_panel_asks_the_data_source_that_the_reader_chose() -> None:
+@each_dashboard
+def test_every_panel_asks_the_data_source_that_the_reader_chose(
+    dashboard: dict[str, Any],
+) -> None:
     chosen = {"type": "prometheus", "uid": "${datasource}"}
-    asking = [panel for panel in panels() if panel["type"] != "row"]
+    asking = [panel for panel in panels(dashboard) if panel["type"] != "row"]
     assert asking
     assert all(panel["datasource"] == chosen for panel in asking)
     assert all(target["datasource"] == chosen for panel in asking for target in panel["targets"])
 
 
-def test_the_dashboard_comes_out_of_the_chart_as_it_is(helm: Helm) -> None:
+def test_the_dashboards_come_out_of_the_chart_as_they_are(helm: Helm) -> None:
     data = helm.render(CHART, SETS["a dashboard"]).one("ConfigMap")["data"]
-    assert json.loads(data["sluiceway-overview.json"]) == DASHBOARD
+    rendered = {name: json.loads(text) for name, text in data.items()}
+    assert rendered == {f"sluiceway-{name}.json": one for name, one in DASHBOARDS.items()}
+    assert len({one["uid"] for one in DASHBOARDS.values()}) == len(DASHBOARDS)
 
 
 def test_every_alert_can_be_set_and_has_a_paragraph_that_says_what_to_do() -> None:
@@ -167,4 +180,26 @@ def test_a_series_keeps_the_namespace_of_its_taskqueue(
 ) -> None:
     monitor = helm.render(CHART, {"metrics": {"monitor": {"enabled": True, "kind": kind}}})
     (endpoint,) = monitor.one(kind)["spec"][endpoints]
-    assert endpoint == {"port": "http", "path": "/metrics", "honorLabels": True}
+    assert (endpoint["port"], endpoint["path"], endpoint["honorLabels"]) == (
+        "http",
+        "/metrics",
+        True,
+    )
+
+
+def test_the_fleets_celery_series_have_a_job_that_celery_mixin_looks_for(helm: Helm) -> None:
+    def relabelings(**monitor: Any) -> Any:
+        values = {"metrics": {"monitor": {"enabled": True, **monitor}}}
+        (endpoint,) = helm.render(CHART, values).one("ServiceMonitor")["spec"]["endpoints"]
+        return endpoint.get("metricRelabelings")
+
+    job = {
+        "sourceLabels": ["__name__"],
+        "regex": "celery_.*",
+        "targetLabel": "job",
+        "replacement": "celery-sluiceway",
+    }
+    mine = {"action": "labeldrop", "regex": "pod"}
+    assert relabelings() == [job]
+    assert relabelings(metricRelabelings=[mine]) == [job, mine]
+    assert relabelings(celeryJob="") is None

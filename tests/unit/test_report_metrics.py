@@ -13,12 +13,40 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sluiceway.decide.decision import Reason
 from sluiceway.decide.observation import QueueView
+from sluiceway.report.celery_metrics import CELERY_METRICS
 from sluiceway.report.conditions import Condition, Verdict
 from sluiceway.report.meters import FleetMeters, OperatorMeters, exposition, registry_of
 from sluiceway.report.metrics import FLEET_METRICS, OPERATOR_METRICS, Kind
 from sluiceway.report.status import DEMAND_KNOWN, READY, WAKING, FleetStatus, Workers
+from sluiceway.report.work import NO_WORK, FleetWork, WorkerAlive
+from sluiceway_worker.wire import BOUNDS_S, TaskWork
 
 VIDEO = {"namespace": "shop", "taskqueue": "video"}
+WORK = FleetWork(
+    done={
+        "a:1": [
+            TaskWork(
+                queue="video",
+                name="encode",
+                started=5,
+                succeeded=2,
+                retried=1,
+                rejected=1,
+                failed={"OSError": 1},
+                run_sum_s=12.5,
+                runs=[0, 0, 0, 1, 4],
+                wait_sum_s=3.0,
+                waits=[4, 0, 0, 0, 1],
+            )
+        ]
+    },
+    longest_s={"encode": 42.0},
+    workers=(
+        WorkerAlive(name="a", up=True, active=3, slots=4),
+        WorkerAlive(name="b", up=False, active=1, slots=4),
+    ),
+    visibility_timeout_s=3_600.0,
+)
 
 
 def status(
@@ -45,6 +73,9 @@ def status(
         "reason": Reason.MEETING_TARGET,
         "sentence": "4 workers: 1 140 waiting tasks.",
         "steps": (),
+        "target_wait_s": 30.0,
+        "longest_task_s": 600.0,
+        "work": WORK,
     }
     workers = Workers(
         asked=asked,
@@ -116,10 +147,70 @@ def test_a_taskqueue_s_numbers_are_series_with_its_namespace_and_name() -> None:
         "broker_up": 1,
         "waking_armed": 1,
         "last_tick_timestamp_seconds": 1_000,
+        "target_wait_seconds": 30,
+        "longest_task_seconds": 600,
+        "visibility_timeout_seconds": 3_600,
+        "workers_failing": 0,
     }.items():
         assert told[f"sluiceway_taskqueue_{name}"] == [(VIDEO, value)], name
     states = {labels["state"]: value for labels, value in told["sluiceway_taskqueue_workers"]}
     assert states == {"ready": 2, "starting": 1, "draining": 1, "silent": 0}
+
+
+def test_workers_that_do_not_stay_up_are_told() -> None:
+    meters = FleetMeters()
+    meters.add(status(conditions={READY: (Verdict.FALSE, "WorkersFailing")}))
+
+    assert scraped(meters)["sluiceway_taskqueue_workers_failing"] == [(VIDEO, 1)]
+
+
+def test_tasks_are_told_by_the_names_that_celery_people_know() -> None:
+    meters = FleetMeters()
+    meters.add(status())
+
+    told = scraped(meters)
+
+    encode = VIDEO | {"queue_name": "video", "name": "encode"}
+    for state, count in {"received": 5, "started": 5, "succeeded": 2, "retried": 1}.items():
+        assert told[f"celery_task_{state}_total"] == [(encode, count)], state
+    assert told["celery_task_rejected_total"] == [(encode, 1)]
+    assert told["celery_task_failed_total"] == [
+        (encode | {"exception": ""}, 0),
+        (encode | {"exception": "OSError"}, 1),
+    ]
+    assert told["celery_task_runtime_sum"] == [(encode, 12.5)]
+    assert told["celery_task_runtime_count"] == [(encode, 5)]
+    buckets = {labels["le"]: n for labels, n in told["celery_task_runtime_bucket"]}
+    assert len(buckets) == len(BOUNDS_S) + 1
+    assert (buckets["0.25"], buckets["1.0"], buckets["5.0"], buckets["+Inf"]) == (0, 1, 5, 5)
+    assert told["celery_task_queue_wait_time_count"] == [(encode, 5)]
+    assert told["sluiceway_taskqueue_longest_run_seconds"] == [(VIDEO | {"name": "encode"}, 42)]
+
+
+def test_queues_and_workers_are_told_so_too_and_a_silent_worker_is_down() -> None:
+    meters = FleetMeters()
+    meters.add(status())
+
+    told = scraped(meters)
+
+    assert told["celery_queue_length"][0] == (VIDEO | {"queue_name": "video"}, 1_140)
+    up = {labels["hostname"]: value for labels, value in told["celery_worker_up"]}
+    assert up == {"a": 1, "b": 0}
+    # What a silent worker runs is not known.
+    assert told["celery_worker_tasks_active"] == [(VIDEO | {"hostname": "a"}, 3)]
+    assert told["celery_active_worker_count"][0][1] == 1
+    assert told["celery_active_process_count"][0][1] == 4
+
+
+def test_while_the_broker_is_away_counts_stay_and_no_worker_is_called_down() -> None:
+    meters = FleetMeters()
+    meters.add(status())
+    meters.add(status(work=NO_WORK))
+
+    told = scraped(meters)
+
+    assert told["celery_task_started_total"][0][1] == 5
+    assert "celery_worker_up" not in told
 
 
 def test_a_taskqueue_has_one_reason_at_a_time() -> None:
@@ -312,8 +403,13 @@ def test_all_that_is_exposed_is_declared() -> None:
         for name in scraped(fleets, operator(pods=View(synced=True)))
         if name.startswith("sluiceway_")
     }
+    exposed |= {
+        suffix.sub("", name) if "time_" in name else name
+        for name in scraped(fleets)
+        if name.startswith("celery_")
+    }
 
-    declared = {metric.name for metric in (*FLEET_METRICS, *OPERATOR_METRICS)}
+    declared = {metric.name for metric in (*FLEET_METRICS, *OPERATOR_METRICS, *CELERY_METRICS)}
     assert exposed == declared - {"sluiceway_kubernetes_requests_total"}  # nothing was asked
 
 

@@ -25,6 +25,7 @@ from sluiceway.decide.chain import decide
 from sluiceway.decide.history import History
 from sluiceway.observe import Memory, Reading, RunningWorker, Watched, observe
 from sluiceway.report.status import FleetStatus, status_of
+from sluiceway.report.work import fleet_work
 
 
 class Fleet(Protocol):
@@ -286,6 +287,9 @@ class BrokerLoop:
                 not_waking=self._wakes.problem(watched),
                 trouble=fleet.trouble,
                 before=past.status,
+                work=fleet_work(past.memory.latest, observation),
+                target_wait_s=watched.taskqueue.spec.scaling.target.max_wait,
+                longest_task_s=watched.taskqueue.spec.worker.longest_task,
             )
             self._report.add(past.status)
 

@@ -135,6 +135,9 @@ SETS: dict[str, dict[str, Any]] = {
         }
     },
     "a PodMonitor": {"metrics": {"monitor": {"enabled": True, "kind": "PodMonitor"}}},
+    "another job for the fleets": {
+        "metrics": {"monitor": {"enabled": True, "celeryJob": "shop-celery"}}
+    },
     "alerts": {
         "metrics": {
             "prometheusRule": {

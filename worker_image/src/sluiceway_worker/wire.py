@@ -325,7 +325,7 @@ class TaskWork:
     succeeded: int = 0
     retried: int = 0
     rejected: int = 0
-    failed: Mapping[str, int] = field(default_factory=dict)
+    failed: dict[str, int] = field(default_factory=dict)
     """By the exception's class, without its module."""
     run_sum_s: float = 0.0
     runs: list[int] = field(default_factory=list)

@@ -87,6 +87,7 @@ def observe(
     return observation, Memory(
         heads=heads,
         heard={view.name: view for view in views if view.incarnation is not None},
+        latest=heard,
         unheard_since=unheard_since,
         elsewhere_since=elsewhere_since,
     )
@@ -116,7 +117,9 @@ def _unknown(
     )
     # While the broker is away no worker can be heard: that time does not count.
     heard = _still(memory.heard, workers)
-    return observation, replace(memory, heard=heard, unheard_since={}, elsewhere_since={})
+    return observation, replace(
+        memory, heard=heard, latest=(), unheard_since={}, elsewhere_since={}
+    )
 
 
 def _queues(

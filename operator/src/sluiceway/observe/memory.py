@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sluiceway.broker.reading import Heard
 from sluiceway.decide.observation import WorkerView
 
 
@@ -30,6 +31,8 @@ class Memory:
     """By queue name and position of the priority step."""
     heard: Mapping[str, WorkerView] = field(default_factory=dict)
     """The workers that exist and were heard once, as they were heard last."""
+    latest: tuple[Heard, ...] = ()
+    """The fleet's heartbeats of the last reading; none while the broker cannot be read."""
     unheard_since: Mapping[str, float] = field(default_factory=dict)
     """The workers that are ready and were never heard, and since when that is so."""
     elsewhere_since: Mapping[str, float] = field(default_factory=dict)

@@ -29,6 +29,7 @@ from prometheus_client.registry import Collector
 
 from sluiceway.broker.holders import Cause
 from sluiceway.report import metrics
+from sluiceway.report.celery_meters import CeleryMeters
 from sluiceway.report.events import scale_action
 from sluiceway.report.metrics import (
     FLEET_COUNTERS,
@@ -61,6 +62,7 @@ class FleetMeters(Collector):
         """No TaskQueue yet."""
         self._statuses: dict[str, FleetStatus] = {}
         self._counts: dict[str, Counts] = {}
+        self._celery = CeleryMeters()
 
     def add(self, status: FleetStatus) -> None:
         """A fleet was observed, decided on and acted for."""
@@ -74,6 +76,7 @@ class FleetMeters(Collector):
             # What an earlier leader had asked for is on its count.
             counts.drains += len(set(status.drain) - set(before.drain))
         self._statuses[status.fleet] = status
+        self._celery.add(status)
 
     def failed(self, fleet: str, at: float, exc: Exception) -> None:
         """A fleet's tick ended with an error."""
@@ -98,11 +101,13 @@ class FleetMeters(Collector):
         """A TaskQueue is gone, and so are its series."""
         self._statuses.pop(fleet, None)
         self._counts.pop(fleet, None)
+        self._celery.drop(fleet)
 
     def clear(self) -> None:
         """This replica does not lead any more: what it knew grows old from here on."""
         self._statuses.clear()
         self._counts.clear()
+        self._celery.clear()
 
     def collect(self) -> Iterator[Family]:
         """All series as they are now; may be called in another thread."""
@@ -121,6 +126,7 @@ class FleetMeters(Collector):
                 for labels, value in counter.read(count):
                     family.add_metric((*who, *labels), value)
             yield family
+        yield from self._celery.collect(dict(self._statuses))
 
 
 class OperatorMeters(Collector):

@@ -15,7 +15,13 @@ from enum import StrEnum
 from sluiceway.broker.holders import Cause
 from sluiceway.decide.decision import Reason
 from sluiceway.report.conditions import Verdict
-from sluiceway.report.status import DEMAND_KNOWN, READY, WAKING, FleetStatus
+from sluiceway.report.status import (
+    DEMAND_KNOWN,
+    READY,
+    WAKING,
+    WORKERS_FAILING,
+    FleetStatus,
+)
 
 
 class Kind(StrEnum):
@@ -89,7 +95,8 @@ def _readable(status: FleetStatus) -> bool:
     )
 
 
-def _lengths(status: FleetStatus) -> Iterator[Sample]:
+def lengths(status: FleetStatus) -> Iterator[Sample]:
+    """Waiting messages by queue, as far as they could be read."""
     for queue in status.queues:
         if queue.length is not None and _readable(status):
             yield (queue.name,), queue.length
@@ -131,6 +138,14 @@ def _broker_up(status: FleetStatus) -> Iterator[Sample]:
     return _one(status.condition(DEMAND_KNOWN).reason != Reason.BROKER_UNKNOWN)
 
 
+def _failing(status: FleetStatus) -> Iterator[Sample]:
+    return _one(status.condition(READY).reason == WORKERS_FAILING)
+
+
+def _longest_runs(status: FleetStatus) -> Iterator[Sample]:
+    return (((name,), for_s) for name, for_s in status.work.longest_s.items())
+
+
 def _scale_actions(counts: Counts) -> Iterator[Sample]:
     yield ("up",), counts.raised
     yield ("down",), counts.lowered
@@ -164,7 +179,7 @@ FLEET_GAUGES: tuple[FleetGauge, ...] = (
     _gauge(
         "queue_length",
         "Waiting messages of a Celery queue, summed over its priorities.",
-        _lengths,
+        lengths,
         "queue",
     ),
     _gauge(
@@ -193,6 +208,28 @@ FLEET_GAUGES: tuple[FleetGauge, ...] = (
         "taskqueue_mean_run_time_seconds",
         "How long a task runs on average, over the last several hundred.",
         lambda status: _one(status.mean_run_time_s),
+    ),
+    _gauge(
+        "taskqueue_target_wait_seconds",
+        "How long a task may wait by scaling.target.maxWait; absent where the target is another.",
+        lambda status: _one(status.target_wait_s),
+    ),
+    _gauge(
+        "taskqueue_longest_run_seconds",
+        "For how long the task of a name has run that runs longest now; absent while none runs.",
+        _longest_runs,
+        "name",
+    ),
+    _gauge(
+        "taskqueue_longest_task_seconds",
+        "The longest that one task may run by worker.longestTask.",
+        lambda status: _one(status.longest_task_s),
+    ),
+    _gauge(
+        "taskqueue_visibility_timeout_seconds",
+        "After how long the broker delivers a task again that is not acknowledged, as the "
+        "workers say; the shortest of theirs.",
+        lambda status: _one(status.work.visibility_timeout_s),
     ),
     _gauge(
         "taskqueue_recommended_replicas",
@@ -226,6 +263,11 @@ FLEET_GAUGES: tuple[FleetGauge, ...] = (
         "Whether the fleet has the workers it should have. 0: a person must act; absent: "
         "workers are starting, or it cannot be told.",
         _ready,
+    ),
+    _gauge(
+        "taskqueue_workers_failing",
+        "Whether workers that should be there do not stay up.",
+        _failing,
     ),
     _gauge(
         "taskqueue_demand_known",

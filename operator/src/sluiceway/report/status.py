@@ -9,10 +9,14 @@ a number that was not read is None, and the conditions say why.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from sluiceway.decide.decision import Decision, Reason, Step
 from sluiceway.decide.observation import Observation, QueueView, WorkerState
 from sluiceway.report.conditions import Condition, Verdict
+from sluiceway.report.work import NO_WORK, FleetWork
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +79,13 @@ class FleetStatus:
     conditions: tuple[Condition, ...]
     drain: tuple[str, ...] = ()
     """The incarnations that hold a drain lease now."""
+    # Many numbers, for the metrics alone: no story of the past repeats them.
+    work: Annotated[FleetWork, Field(exclude=True)] = NO_WORK
+    """What its workers did and do."""
+    target_wait_s: float | None = None
+    """How long a task may wait; None where the target is another."""
+    longest_task_s: float | None = None
+    """The longest that one task may run; None where nobody said."""
 
     def condition(self, type_: str) -> Condition:
         """The condition of this type; every status has all of them."""
@@ -104,6 +115,9 @@ def status_of(
     not_waking: str | None = None,
     trouble: str | None = None,
     before: FleetStatus | None = None,
+    work: FleetWork = NO_WORK,
+    target_wait_s: float | None = None,
+    longest_task_s: float | None = None,
 ) -> FleetStatus:
     """The status after this decision.
 
@@ -115,6 +129,7 @@ def status_of(
             where it can.
         trouble: why workers do not stay up, in the words of what runs them.
         before: the last status; a condition whose verdict stays keeps its time.
+        work, target_wait_s, longest_task_s: as in ``FleetStatus``.
     """
     workers = _workers(observation, decision, asked)
     waits = [q.oldest_wait_s for q in observation.queues if q.oldest_wait_s is not None]
@@ -142,6 +157,9 @@ def status_of(
         steps=decision.steps,
         conditions=tuple(c.keeping_time_of(known_since.get(c.type)) for c in conditions),
         drain=decision.drain,
+        work=work,
+        target_wait_s=target_wait_s,
+        longest_task_s=longest_task_s,
     )
 
 
