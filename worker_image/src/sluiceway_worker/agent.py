@@ -11,6 +11,7 @@ from __future__ import annotations
 from time import monotonic, time
 from typing import Any
 
+import redis
 from celery import bootsteps
 from celery.utils.log import get_logger
 from celery.worker import state
@@ -22,7 +23,9 @@ from sluiceway_worker.fail_open import FailOpen
 from sluiceway_worker.identity import Identity
 from sluiceway_worker.ledger import Ledger
 from sluiceway_worker.orders import Orders
+from sluiceway_worker.predecessors import asks, look_back
 from sluiceway_worker.pulse import Broker, Pulse
+from sluiceway_worker.recovery import Place, RecoveryError
 from sluiceway_worker.runs import Runs
 from sluiceway_worker.slots import slots_of, take_into_free_slots_only
 
@@ -121,12 +124,33 @@ class Agent:
             take_into_free_slots_only(consumer)
         intake = self.drain.attach(consumer)
         if self._ready_at is None:
+            self._look_back()
             self._ready_at = time()
             conf = consumer.app.conf
             self._acks = safe_settings.describe(consumer.app.tasks, conf.task_acks_late)
             leaving.drain_first(self._take_over)
             logger.info("Sluiceway's agent is here: %s", self.identity.incarnation)
         self.pulse.connect(Broker.of_channel(intake.channel))
+
+    def _look_back(self) -> None:
+        """Before anything is taken: what the container before this one held comes back."""
+        consumer = self.consumer
+        channel = consumer.task_consumer.channel
+        broker = Broker.of_channel(channel)
+        place = Place(broker.prefix, channel.unacked_key, channel.unacked_index_key)
+        try:
+            look_back(
+                broker.client,
+                place,
+                self.identity,
+                now=time(),
+                max_deliveries=self.identity.max_deliveries,
+                finished=asks(consumer.app.backend),
+            )
+        except (redis.RedisError, OSError, RecoveryError) as exc:
+            logger.warning("What this pod's last container held is left to others: %s", exc)
+        finally:
+            broker.client.connection_pool.disconnect()
 
     def looping(self, hub: Any) -> None:
         """The event loop is about to turn; not called for green pools, which have none."""

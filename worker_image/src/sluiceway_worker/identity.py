@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sluiceway_worker import wire
+from sluiceway_worker.fate import MAX_DELIVERIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,8 @@ class Identity:
     """Unix seconds from which the cold start counts."""
     container: str = ""
     """A word that differs for each start of a container in one pod; "" where unknown."""
+    max_deliveries: int = MAX_DELIVERIES
+    """After so many deaths of its worker a message is a dead letter."""
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] = os.environ) -> Identity:
@@ -45,6 +48,7 @@ class Identity:
             incarnation=f"{name}:{uuid.uuid4().hex[:8]}",
             wished_at=_number(env.get(wire.ENV_STARTED_AT)) or process_started_at(),
             container=container(),
+            max_deliveries=int(_number(env.get(wire.ENV_MAX_DELIVERIES)) or MAX_DELIVERIES),
         )
 
     @property

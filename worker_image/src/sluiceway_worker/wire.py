@@ -79,6 +79,9 @@ ENV_STARTED_AT = "SLUICEWAY_STARTED_AT"
 ENV_ACKS = "SLUICEWAY_ACKS"
 """``late``, ``early`` or ``app``: who decides on acknowledgement."""
 
+ENV_MAX_DELIVERIES = "SLUICEWAY_MAX_DELIVERIES"
+"""After so many deaths of its worker a message is a dead letter."""
+
 # What a worker says of itself (Heartbeat.state).
 CONSUMING = "consuming"
 DRAINING = "draining"

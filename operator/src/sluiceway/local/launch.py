@@ -81,6 +81,7 @@ def launch_of(
         "CELERY_BROKER_WRITE_URL": broker_url,
         "PYTHONUNBUFFERED": "1",
         wire.ENV_ACKS: worker.acks_in_force,
+        wire.ENV_MAX_DELIVERIES: str(worker.max_deliveries),
     }
     return Launch(
         fleet=taskqueue.key,

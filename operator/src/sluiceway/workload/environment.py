@@ -30,6 +30,7 @@ def variables(taskqueue: TaskQueue) -> list[dict[str, Any]]:
     ]
     if worker.agent != "none":
         env.append({"name": wire.ENV_ACKS, "value": worker.acks_in_force})
+        env.append({"name": wire.ENV_MAX_DELIVERIES, "value": str(worker.max_deliveries)})
     if worker.agent == "inject":
         env.append({"name": ENV_PROBE_PORT, "value": str(PROBE_PORT)})
     source = _broker(taskqueue)
