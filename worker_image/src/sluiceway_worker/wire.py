@@ -18,6 +18,10 @@ Key                                 Type    What it holds
 ``<prefix>sluiceway:watch:<lists>`` string  the incarnation that watches them
 ``<prefix>sluiceway:holders``       hash    who may hold: incarnation → ``Holder.to_text()``
 ``<prefix>sluiceway:dead:<fleet>``  hash    dead letters: tag → ``Letter.to_bytes()``
+``<prefix>sluiceway:parked``        zset    lists with parked messages, by the first ETA
+``<prefix>sluiceway:parked:<list>`` zset    its parked messages by ETA, Unix seconds
+``<prefix>sluiceway:parked-bodies:<list>`` hash  their bytes
+``<prefix>sluiceway:parking:<fleet>`` string somebody stands by: its workers may park
 
 An *incarnation* is one start of one worker: ``<pod or host name>:<boot id>``.
 """
@@ -43,6 +47,17 @@ by the server's clock alone, so that no two clocks are ever compared."""
 DRAIN_LEASE_TTL_MS = 15_000
 """A drain request lives this long unless it is renewed: an asker that vanished
 must never leave a worker that does nothing."""
+
+PARKING_TTL_MS = 60_000
+"""Who stands by to bring parked messages back says so at least this often. Nobody does:
+workers hold what is for later, as Celery has it."""
+
+PARK_AFTER_S = 60.0
+"""A message whose ETA lies further ahead is parked, not held."""
+
+RELEASE_AHEAD_S = 10.0
+"""A worker brings a parked message back so long before it is due: it is then held, and
+starts at its ETA to the moment. Never more than half of what is parked for."""
 
 MAX_TASK_NAMES = 50
 """At most so many task names are told apart in a heartbeat; the rest are summed
@@ -78,6 +93,10 @@ ENV_STARTED_AT = "SLUICEWAY_STARTED_AT"
 """When the worker was wished for, Unix seconds: its cold start counts from there."""
 ENV_ACKS = "SLUICEWAY_ACKS"
 """``late``, ``early`` or ``app``: who decides on acknowledgement."""
+ENV_TAKE = "SLUICEWAY_TAKE"
+"""``atomic``: messages are taken by a script where the broker allows it; ``kombu``: not."""
+ENV_PARK_AFTER = "SLUICEWAY_PARK_AFTER"
+"""Seconds: messages are parked whose ETA lies further ahead; ``PARK_AFTER_S`` by default."""
 
 ENV_MAX_DELIVERIES = "SLUICEWAY_MAX_DELIVERIES"
 """After so many deaths of its worker a message is a dead letter."""
@@ -139,6 +158,26 @@ def holders_key(prefix: str) -> str:
 def dead_key(prefix: str, fleet: str) -> str:
     """The dead letters of one fleet, without expiry: tag of the last take → ``Letter``."""
     return f"{prefix}sluiceway:dead:{fleet}"
+
+
+def parked_lists_key(prefix: str) -> str:
+    """Which source lists have parked messages, by the ETA of the first (Unix seconds)."""
+    return f"{prefix}sluiceway:parked"
+
+
+def parked_key(prefix: str, source: str) -> str:
+    """The parked messages of one source list (without ``prefix``) by their ETA."""
+    return f"{prefix}sluiceway:parked:{source}"
+
+
+def parked_bodies_key(prefix: str, source: str) -> str:
+    """Those messages, byte for byte."""
+    return f"{prefix}sluiceway:parked-bodies:{source}"
+
+
+def parking_key(prefix: str, fleet: str) -> str:
+    """Set with a TTL by whoever stands by to start this fleet in time; else nothing is parked."""
+    return f"{prefix}sluiceway:parking:{fleet}"
 
 
 def words_key(prefix: str, lists: str) -> str:
