@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from sluiceway.broker.commands import forget_workers, hold_leases
+from sluiceway.broker.holders import carry_out, read_holders
 from sluiceway.observe import Waking
-from sluiceway_worker.wire import drain_key, workers_key
+from sluiceway_worker.fate import Death
+from sluiceway_worker.recovery import Place, recovery
+from sluiceway_worker.wire import Holder, drain_key, held_key, holders_key, workers_key
 
 GUIDE = Path(__file__).parents[3] / "docs" / "how-to" / "run-on-kubernetes.md"
 
@@ -58,6 +61,19 @@ async def test_with_the_documented_acl_the_operator_reads_asks_tidies_and_is_wok
     assert redis_server.client().exists(drain_key("", "a"))
     redis_server.client().sadd(workers_key(""), "gone")
     assert await forget_workers(broker, prefix="", incarnations=["gone"]) == 1
+
+    # And what a dead worker held comes back.
+    plain = redis_server.client()
+    plain.hset("unacked", "dead:1:1", '[{"headers": {"id": "x"}}, "", "video"]')
+    plain.hset(held_key("", "dead:1"), "dead:1:1", "14:video")
+    plain.hset(holders_key(""), "dead:1", Holder("", "", 1.0).to_text())
+    assert "dead:1" in (await read_holders(broker, "", [])).there
+    for died in (False, True):
+        death = Death(incarnation="dead:1", at=2.0, blamed=died)
+        done = await carry_out(broker, recovery(Place(), death, max_deliveries=2 - died))
+        assert (done.returned, done.dead) == ((1, 0), (0, 1))[died]
+        plain.hset("unacked", "dead:1:1", '[{"headers": {"id": "x"}}, "", "video"]')
+        plain.hset(held_key("", "dead:1"), "dead:1:1", "14:video")
 
     waking = Waking(timeout_s=2.0)
     try:

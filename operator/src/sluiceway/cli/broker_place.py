@@ -1,0 +1,101 @@
+"""Which broker a command is to look into: a TaskQueue's, or one that is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sluiceway.cli.cluster import KINDS, ask_cluster, usual_namespace
+from sluiceway.cli.output import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from sluiceway.broker.address import BrokerAddress
+    from sluiceway.kube.client import KubeClient
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BrokerPlace:
+    """A broker, and what is meant in it."""
+
+    address: BrokerAddress
+    prefix: str
+    fleet: str | None
+    """``namespace/name``; None for all."""
+
+
+def named(url: str, prefix: str, taskqueue: str | None, namespace: str | None) -> BrokerPlace:
+    """A broker that is given by its URL.
+
+    Raises:
+        CommandError: it is none.
+    """
+    from sluiceway.broker.address import AddressError, parse_address
+
+    fleet = None
+    if taskqueue is not None:
+        name = without_kind(taskqueue)
+        fleet = name if "/" in name else f"{namespace or 'default'}/{name}"
+    try:
+        return BrokerPlace(address=parse_address(url), prefix=prefix, fleet=fleet)
+    except AddressError as exc:
+        raise CommandError(f"--url: {exc}") from exc
+
+
+def in_cluster(taskqueue: str, namespace: str | None, kubeconfig: Path | None) -> BrokerPlace:
+    """The broker of a TaskQueue, its address read where the operator reads it.
+
+    Raises:
+        CommandError: it cannot be found out, as a line with the mend.
+    """
+    name = without_kind(taskqueue)
+    if "/" in name:
+        namespace, _, name = name.partition("/")
+    where = namespace or usual_namespace(kubeconfig)
+    return ask_cluster(kubeconfig, lambda client: _look_up(client, where, name))
+
+
+async def _look_up(client: KubeClient, namespace: str, name: str) -> BrokerPlace:
+    import json
+
+    from sluiceway.api.taskqueue import GROUP, VERSION, TaskQueue
+    from sluiceway.broker.address import AddressError
+    from sluiceway.cluster.urls import address_in, url_of
+    from sluiceway.kube.errors import NOT_FOUND, KubeError
+    from sluiceway.kube.secrets import KeyReader
+
+    path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/taskqueues/{name}"
+    try:
+        raw: dict[str, Any] = json.loads(await client.request("GET", path))
+    except KubeError as exc:
+        if exc.status != NOT_FOUND:
+            raise
+        raise CommandError(f"there is no TaskQueue {name} in namespace {namespace}") from exc
+    try:
+        body = {key: raw[key] for key in ("apiVersion", "kind", "spec")}
+        metadata = {"name": name, "namespace": namespace}
+        found = TaskQueue.model_validate({**body, "metadata": metadata})
+    except (KeyError, ValueError) as exc:
+        raise CommandError(
+            f"TaskQueue {namespace}/{name} is not valid: {exc}", ExitCode.PROBLEMS
+        ) from exc
+    template = found.spec.worker.template
+    pod: Mapping[str, Any] = template.get("spec") or {}
+    url = await url_of(found, pod, KeyReader(client))
+    if url.value is None:
+        problem = url.problem.sentence if url.problem is not None else "it names no broker"
+        raise CommandError(f"{namespace}/{name}: {problem}; or give --url", ExitCode.UNAVAILABLE)
+    try:
+        address = address_in(namespace, url.value)
+    except AddressError as exc:
+        raise CommandError(f"{namespace}/{name}: {exc}", ExitCode.UNAVAILABLE) from exc
+    return BrokerPlace(
+        address=address, prefix=found.spec.broker.key_prefix, fleet=f"{namespace}/{name}"
+    )
+
+
+def without_kind(name: str) -> str:
+    """``tq/video`` as ``video``; a key, ``shop/video``, stays as it is."""
+    kind, slash, rest = name.partition("/")
+    return rest if slash and kind in KINDS else name

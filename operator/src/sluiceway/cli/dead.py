@@ -1,0 +1,197 @@
+"""`sluiceway dead`: messages that were given up after too many deaths of their workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sluiceway.cli.broker_place import BrokerPlace, in_cluster, named
+from sluiceway.cli.output import CommandError, ExitCode, Output, to_json
+
+if TYPE_CHECKING:
+    from sluiceway.broker.connection import Broker
+    from sluiceway.broker.letters import Kept
+
+
+class Action(StrEnum):
+    """What is to be done with dead letters."""
+
+    LIST = "list"
+    SHOW = "show"
+    RELEASE = "release"
+    DROP = "drop"
+
+
+def dead(
+    action: Annotated[
+        Action,
+        typer.Argument(
+            help="list: a line for each; show: how each came to be one; release: give them out "
+            "again, with id and arguments; drop: forget them for good."
+        ),
+    ],
+    tasks: Annotated[
+        list[str] | None, typer.Argument(help="Ids of tasks, or how they begin. Default: all.")
+    ] = None,
+    taskqueue: Annotated[
+        str | None,
+        typer.Option("-q", "--taskqueue", help="Those of this TaskQueue: video, or shop/video."),
+    ] = None,
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            "-n",
+            "--namespace",
+            help="The TaskQueue's namespace. Default: that of the kubeconfig's context.",
+        ),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Look into this broker, without a cluster: redis://localhost:6379/0."),
+    ] = None,
+    prefix: Annotated[
+        str, typer.Option(help="With --url: the application's global_keyprefix.")
+    ] = "",
+    every: Annotated[bool, typer.Option("--all", help="Release or drop all of them.")] = False,
+    message: Annotated[
+        bool, typer.Option("--message", help="With show: the whole message, arguments included.")
+    ] = False,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Ask this cluster. Default: KUBECONFIG, or the pod's service account, or "
+            "~/.kube/config.",
+        ),
+    ] = None,
+    output: Annotated[
+        Output, typer.Option("--output", "-o", help="json: one object a line.")
+    ] = Output.TEXT,
+) -> None:
+    """Look after messages that are not given out again: too many workers died that ran them.
+
+    In a cluster they are found by their TaskQueue: sluiceway dead list -q video -n shop.
+    The broker must be reached from here; from outside of the cluster forward its port and
+    give --url redis://localhost:6379/0.
+    """
+    chosen = tuple(tasks or ())
+    changes = action in (Action.RELEASE, Action.DROP)
+    if changes and bool(chosen) is every:
+        raise CommandError(f"{action.value} which? Name ids of tasks, or write --all")
+    if url is not None:
+        place = named(url, prefix, taskqueue, namespace)
+    elif taskqueue is not None:
+        place = in_cluster(taskqueue, namespace, kubeconfig)
+    else:
+        raise CommandError("whose? Name a TaskQueue (-q video -n shop), or a broker (--url)")
+    asyncio.run(_run(action, chosen, place, output, with_message=message))
+
+
+async def _run(
+    action: Action,
+    tasks: Sequence[str],
+    place: BrokerPlace,
+    output: Output,
+    *,
+    with_message: bool,
+) -> None:
+    from sluiceway.broker.connection import Broker
+    from sluiceway.broker.errors import BrokerError
+    from sluiceway.broker.letters import letters
+
+    broker = Broker(place.address)
+    try:
+        found = [
+            kept
+            async for kept in letters(broker, place.prefix, place.fleet)
+            if not tasks or kept.letter.id.startswith(tuple(tasks))
+        ]
+        found.sort(key=lambda kept: kept.letter.at)
+        if tasks and not found:
+            raise CommandError(f"there is no dead letter of {', '.join(tasks)}", ExitCode.PROBLEMS)
+        if action in (Action.RELEASE, Action.DROP):
+            await _change(broker, place.prefix, action, found)
+            return
+        for kept in found:
+            about = _about(kept, with_message=with_message and action is Action.SHOW)
+            if output is Output.JSON:
+                typer.echo(to_json(about))
+            else:
+                typer.echo(_line(kept) if action is Action.LIST else "\n".join(_page(about)))
+    except BrokerError as exc:
+        raise CommandError(str(exc), ExitCode.UNAVAILABLE) from exc
+    finally:
+        await broker.close()
+
+
+async def _change(broker: Broker, prefix: str, action: Action, found: Sequence[Kept]) -> None:
+    from sluiceway.broker.letters import drop, release
+
+    done = 0
+    for kept in found:
+        if action is Action.RELEASE:
+            there, word = await release(broker, prefix, kept), f"released to {_list(kept)}"
+        else:
+            there, word = await drop(broker, kept), "dropped"
+        done += there
+        typer.echo(f"{kept.letter.id or kept.tag}: {word if there else 'somebody was faster'}")
+    typer.echo(f"{done} {'released' if action is Action.RELEASE else 'dropped'}")
+
+
+def _line(kept: Kept) -> str:
+    letter = kept.letter
+    last = letter.deaths[-1][1] if letter.deaths else ""
+    return "  ".join(
+        (
+            _time(letter.at),
+            letter.id or kept.tag,
+            letter.task or "?",
+            _list(kept),
+            f"{len(letter.deaths)} deaths, the last by {last or '?'}",
+        )
+    )
+
+
+def _about(kept: Kept, *, with_message: bool) -> dict[str, Any]:
+    letter = kept.letter
+    about: dict[str, Any] = {
+        "id": letter.id,
+        "task": letter.task,
+        "taskqueue": letter.fleet,
+        "list": _list(kept),
+        "at": _time(letter.at),
+        "bytes": len(letter.message),
+        "deaths": [
+            {"at": _time(at), "reason": reason, "worker": incarnation.rpartition(":")[0]}
+            for at, reason, incarnation in letter.deaths
+        ],
+    }
+    if with_message:
+        about["message"] = letter.message.decode("utf-8", "backslashreplace")
+    return about
+
+
+def _page(about: dict[str, Any]) -> Iterator[str]:
+    for name, value in about.items():
+        if name == "deaths":
+            yield from (f"  died: {one['at']}  {one['worker']}  {one['reason']}" for one in value)
+        elif name == "id":
+            yield f"{value or '?'}"
+        else:
+            yield f"  {name}: {value}"
+
+
+def _list(kept: Kept) -> str:
+    """The name of its list; kombu's separator consists of control characters."""
+    return kept.letter.source.encode("unicode_escape").decode()
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
