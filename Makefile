@@ -11,7 +11,7 @@ help: ## this list
 setup: .venv/.synced ## uv, and the locked dependencies, in .venv
 
 .venv/.synced: uv.lock pyproject.toml operator/pyproject.toml worker_image/pyproject.toml worker_image/sample/pyproject.toml
-	@tools/uv sync --quiet --locked --all-packages --group dev
+	@tools/uv sync --quiet --locked --all-packages --group dev --group docs
 	@touch $@
 
 .PHONY: demo
@@ -36,10 +36,15 @@ format: setup ## rewrite the code in the house format
 	$(BIN)/ruff check --fix
 
 .PHONY: generate
-generate: setup ## CRDs from the models, and what the chart tells of its values
+generate: setup ## CRDs, reference pages and what the charts tell of their values, from the code
 	$(BIN)/sluiceway crd --output-dir manifests/crds
 	$(BIN)/sluiceway crd --output-dir helm/sluiceway/files/crds
 	$(BIN)/python tools/chart_docs.py
+	$(BIN)/python tools/reference_docs.py
+
+.PHONY: docs
+docs: setup ## the pages as a site, in site/; every link in them must lead somewhere
+	$(BIN)/python tools/docs_site.py
 
 .PHONY: cluster-build
 cluster-build: setup ## the Kubernetes of the tests, from Go modules: 5 to 10 minutes, once
@@ -71,4 +76,4 @@ bench: setup ## side-by-side measurements (small; see benchmarks/README.md)
 
 .PHONY: clean
 clean: ## the environment, caches and reports of this checkout
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-report
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-report site

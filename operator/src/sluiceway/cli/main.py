@@ -32,16 +32,21 @@ COMMANDS = {
 """Name → what it does. Each is the function of that name in the module of that name."""
 
 
+def command_named(name: str) -> Any:
+    """The command itself, with its options; this imports its module."""
+    module = importlib.import_module(f"sluiceway.cli.{name}")
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    single.command(name, epilog=EXIT_CODES)(getattr(module, name))
+    return typer.main.get_command(single)
+
+
 class LazyCommand(TyperCommand):
     """Stands for a command whose module is imported when its arguments are parsed."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Hand over to the real command."""
         assert self.name is not None
-        module = importlib.import_module(f"sluiceway.cli.{self.name}")
-        single = typer.Typer(add_completion=False, rich_markup_mode=None)
-        single.command(self.name, epilog=EXIT_CODES)(getattr(module, self.name))
-        return typer.main.get_command(single).make_context(*args, **kwargs)
+        return command_named(self.name).make_context(*args, **kwargs)
 
 
 class Commands(TyperGroup):

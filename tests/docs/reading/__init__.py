@@ -1,0 +1,1 @@
+"""What stands in the pages: their code blocks, and the commands in them."""
