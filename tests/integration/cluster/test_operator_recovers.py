@@ -1,0 +1,100 @@
+"""The kubelet's word brings a dead worker's messages back; a deleted object does not."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from sluiceway_worker import wire
+from tests.integration.cluster.conftest import InCluster, StartOperator
+
+
+def take(in_cluster: InCluster, pod: str) -> bytes:
+    """What a worker in this pod that took a message leaves in the broker; the message."""
+    client = in_cluster.broker.client()
+    message = json.dumps({"headers": {"id": pod, "task": "shop.pay"}, "properties": {}}).encode()
+    tag, tail = f"{pod}:1:1", b', "", "exports"]'
+    client.hset("unacked", tag, b"[" + message + tail)
+    client.zadd("unacked_index", {tag: time.time()})
+    client.hset(wire.held_key("", f"{pod}:1"), tag, f"{len(tail)}:exports")
+    holder = wire.Holder(f"{in_cluster.name}/exports", "boot:1", time.time() - 60)
+    client.hset(wire.holders_key(""), f"{pod}:1", holder.to_text())
+    return message
+
+
+async def a_pod(in_cluster: InCluster, *, other_than: tuple[str, ...] = ()) -> str:
+    """The name of a worker's pod, once there is one."""
+
+    def names(found: dict[str, Any] | None) -> list[str]:
+        pods = (found or {}).get("items", ())
+        return [one["metadata"]["name"] for one in pods if "exports" in one["metadata"]["name"]]
+
+    found = await in_cluster.until(
+        "pods",
+        "-l=sluiceway.dev/taskqueue=exports",
+        lambda pods: bool(set(names(pods)) - {*other_than}),
+    )
+    return next(name for name in names(found) if name not in other_than)
+
+
+async def ends(in_cluster: InCluster, pod: str, why: str, **status: Any) -> None:
+    """The kubelet says that the pod's container has ended."""
+    over = {"exitCode": 137, "reason": why, "finishedAt": _now()}
+    container = {
+        "name": "worker",
+        "image": "shop:1",
+        "imageID": "",
+        "ready": False,
+        "restartCount": 0,
+        "state": {"terminated": over},
+    }
+    patch = json.dumps({"status": {"containerStatuses": [container], **status}})
+    await in_cluster.run("patch", "pod", pod, "--subresource=status", "--type=merge", "-p", patch)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+async def test_a_dead_containers_messages_come_back_and_it_is_told(
+    in_cluster: InCluster, start_operator: StartOperator
+) -> None:
+    await start_operator()
+    tq = in_cluster.taskqueue("exports", scaling={"minReplicas": 1, "maxReplicas": 1})
+    await in_cluster.apply(tq)
+    pod = await a_pod(in_cluster)
+    take(in_cluster, pod)
+    await ends(in_cluster, pod, "OOMKilled")
+    client = in_cluster.broker.client()
+    await in_cluster.until("taskqueue", "exports", lambda _: client.llen("exports") == 1)
+    (message,) = client.lrange("exports", 0, -1)
+    assert json.loads(message)["headers"]["sluiceway_deaths"][0][1] == "OOMKilled"
+    assert (client.hlen("unacked"), client.exists(wire.holders_key(""))) == (0, 0)
+    found = await in_cluster.until(
+        "events", "--field-selector=reason=TasksCameBack", lambda one: bool(one and one["items"])
+    )
+    note = json.dumps(found, ensure_ascii=False)
+    assert f"worker {pod} is dead (OOMKilled): 1 message went back" in note
+    assert "1 × shop.pay" in note
+
+
+async def test_a_pod_that_is_deleted_by_force_proves_nothing(
+    in_cluster: InCluster, start_operator: StartOperator
+) -> None:
+    await start_operator()
+    tq = in_cluster.taskqueue("exports", scaling={"minReplicas": 1, "maxReplicas": 1})
+    await in_cluster.apply(tq)
+    gone = await a_pod(in_cluster)
+    take(in_cluster, gone)
+    await in_cluster.run("delete", "pod", gone, "--force", "--grace-period=0")
+    other = await a_pod(in_cluster, other_than=(gone,))
+    take(in_cluster, other)
+    await ends(in_cluster, other, "Error", phase="Failed", reason="Evicted")
+    client = in_cluster.broker.client()
+    await in_cluster.until("taskqueue", "exports", lambda _: client.llen("exports") == 1)
+    (message,) = client.lrange("exports", 0, -1)
+    headers = json.loads(message)["headers"]
+    assert (headers["id"], headers["redelivered"]) == (other, True)
+    assert "sluiceway_deaths" not in headers
+    assert client.hlen(wire.held_key("", f"{gone}:1")) == 1
