@@ -100,6 +100,9 @@ class Fleet:
     cut_short: list[Task] = field(default_factory=list)
     broker_problem: str | None = None
     rolling_out: bool = False
+    parks: bool = False
+    """Whether workers move aside what is far ahead, and bring it back in time."""
+    parked: list[Task] = field(default_factory=list)
     worker_seconds: float = 0.0
     _names: int = 0
 
@@ -160,6 +163,8 @@ class Fleet:
                     length=len(self.waiting),
                     oldest_wait_s=None if oldest is None or oldest < 0 else oldest,
                     head_eta=head.eta if head is not None and later else None,
+                    parked=len(self.parked),
+                    parked_etas=tuple(sorted(t.eta or 0.0 for t in self.parked)),
                 ),
             ),
             workers=tuple(w.view(self.now) for w in self.workers),
@@ -207,6 +212,10 @@ class Fleet:
             for task in due[: worker.slots - len(worker.running)]:
                 worker.held.remove(task)
                 self._start(worker, task)
+        if any(w.state(self.now) is not WorkerState.STARTING for w in self.workers):
+            back = [t for t in self.parked if (t.eta or 0.0) <= self.now + 10]
+            self.parked = [t for t in self.parked if t not in back]
+            self.waiting[:0] = back
         # In turns, one message each, as competing consumers take them.
         for turn in range(max((w.slots for w in self.workers), default=0)):
             for worker in self.workers:
@@ -214,7 +223,9 @@ class Fleet:
                 if not self.waiting or not consuming or len(worker.running) > turn:
                     continue
                 task = self.waiting.pop(0)
-                if task.eta is not None and task.eta > self.now:
+                if self.parks and task.eta is not None and task.eta > self.now + 60:
+                    self.parked.append(task)
+                elif task.eta is not None and task.eta > self.now:
                     worker.held.append(task)
                 else:
                     self._start(worker, task)

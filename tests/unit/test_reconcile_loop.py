@@ -10,10 +10,17 @@ from typing import Any
 import pytest
 
 from sluiceway.api.taskqueue import TaskQueue
-from sluiceway.broker.reading import BrokerReading, Heard, QueueFacts, WorkerFacts
+from sluiceway.broker.reading import (
+    BrokerReading,
+    Heard,
+    Parked,
+    ParkedFacts,
+    QueueFacts,
+    WorkerFacts,
+)
 from sluiceway.observe import Reading, RunningWorker, Watched
 from sluiceway.reconcile import BrokerLoop, Pace
-from sluiceway.report.status import FleetStatus
+from sluiceway.report.status import DEMAND_KNOWN, FleetStatus
 from sluiceway_worker.wire import CONSUMING, Heartbeat
 
 URL = "redis://127.0.0.1:6379/0"
@@ -66,6 +73,10 @@ class World:
         self.statuses: dict[str, FleetStatus] = {}
         self.failures: list[tuple[str, str]] = []
         self.forgotten: list[str] = []
+        self.parked: dict[str, Parked] = {}
+        self.parked_problem: str | None = None
+        self.stood_by: list[str] = []
+        self.released: list[str] = []
         self.loop = BrokerLoop(
             reader=self,
             leases=lambda watched: self,
@@ -85,6 +96,7 @@ class World:
         else:
             reading = BrokerReading(
                 server_time=self.now,
+                parked={"": ParkedFacts(lists=self.parked, problem=self.parked_problem)},
                 queues={
                     queue: QueueFacts(length=self.lengths.get(queue.name, 0))
                     for watched in fleets
@@ -115,6 +127,12 @@ class World:
 
     async def forget(self, incarnations: Collection[str]) -> None:
         self.forgotten += incarnations
+
+    async def stand_by(self, fleets: Collection[str]) -> None:
+        self.stood_by += fleets
+
+    async def release(self, lists: Collection[str], until: float) -> None:
+        self.released += lists
 
     # The reporter.
     def add(self, status: FleetStatus) -> None:
@@ -348,3 +366,59 @@ async def test_while_something_works_the_broker_is_looked_at_at_the_busy_pace() 
     assert [await world.looks.get() for _ in range(3)] == [["default/video"]] * 3
 
     await end(task)
+
+
+async def test_parked_messages_are_brought_back_once_they_are_due_and_not_before(
+    world: World,
+) -> None:
+    world.loop.put(Fleet("video"))
+    world.parked = {
+        "video": Parked(count=2, etas=(world.now + 5, world.now + 9_000)),
+        "mail": Parked(count=1, etas=(world.now + 60,)),
+    }
+    await world.loop.tick(["default/video"])
+    assert world.released == []
+
+    world.now += 6
+    await world.loop.tick(["default/video"])
+
+    assert world.released == ["video"]
+
+
+async def test_it_is_said_again_and_again_that_a_fleet_with_workers_will_be_started_in_time(
+    world: World,
+) -> None:
+    resting, working = Fleet("video"), Fleet("mail", minReplicas=1)
+    working.replicas = 1
+    for fleet in (resting, working):
+        world.loop.put(fleet)
+
+    for _ in range(31):
+        await world.loop.tick(["default/video", "default/mail"])
+        world.now += 2
+
+    assert world.stood_by == ["default/mail"] * 4
+
+
+async def test_a_paused_fleet_is_not_vouched_for(world: World) -> None:
+    fleet = Fleet("video", paused=True)
+    fleet.replicas = 1
+    world.loop.put(fleet)
+
+    await world.loop.tick(["default/video"])
+
+    assert world.stood_by == []
+
+
+async def test_while_its_parked_messages_cannot_be_read_a_fleet_is_not_lowered(
+    world: World,
+) -> None:
+    fleet = Fleet("video")
+    fleet.replicas = 1
+    world.loop.put(fleet)
+    world.parked_problem = "parked messages: no permission"
+
+    await world.loop.tick(["default/video"])
+
+    assert fleet.scaled == []
+    assert "no permission" in world.statuses["default/video"].condition(DEMAND_KNOWN).message

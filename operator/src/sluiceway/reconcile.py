@@ -14,18 +14,20 @@ stays its own; a broker that is down is an observation like any other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from sluiceway.act.carry_out import Leases, carry_out
-from sluiceway.decide.attention import at_rest, could_act
+from sluiceway.decide.attention import at_rest, could_act, may_park
 from sluiceway.decide.chain import decide
 from sluiceway.decide.history import History
 from sluiceway.observe import Memory, Reading, RunningWorker, Watched, observe
 from sluiceway.report.status import FleetStatus, status_of
 from sluiceway.report.work import fleet_work
+from sluiceway_worker.wire import PARKING_TTL_MS
 
 
 class Fleet(Protocol):
@@ -64,6 +66,16 @@ class Fleet(Protocol):
 
     async def scale(self, replicas: int, remove: tuple[str, ...]) -> None:
         """Ask for this many; the named workers are the ones to go."""
+
+
+class Commands(Leases, Protocol):
+    """All that is written into a fleet's broker."""
+
+    async def stand_by(self, fleets: Collection[str]) -> None:
+        """Say that these fleets will be started in time, so that their workers may park."""
+
+    async def release(self, lists: Collection[str], until: float) -> None:
+        """Bring back the parked messages of these lists that are due at ``until``."""
 
 
 class Reader(Protocol):
@@ -110,6 +122,9 @@ class Pace:
 _LISTEN_S = 60.0
 """How long one wait for the broker lasts before it is begun again."""
 
+_STAND_BY_S = PARKING_TTL_MS / 3000
+"""Until a broker is told again that a fleet will be started in time."""
+
 _SHORTEST_S = 0.05
 """Between two ticks that decisions asked for: a moment named twice must not spin."""
 
@@ -127,6 +142,8 @@ class _Past:
     """Whether a message would be news that it could act on."""
     due: float | None = None
     """When its decision asked to be looked at again, Unix seconds."""
+    stood_by_at: float = float("-inf")
+    """When it was last said that it will be started in time, Unix seconds."""
 
 
 class BrokerLoop:
@@ -136,7 +153,7 @@ class BrokerLoop:
         self,
         *,
         reader: Reader,
-        leases: Callable[[Watched], Leases],
+        leases: Callable[[Watched], Commands],
         wakes: Wakes,
         report: Reporter,
         clock: Callable[[], float],
@@ -243,13 +260,40 @@ class BrokerLoop:
             self._report.failed(fleet.watched.key, now, exc)
 
     async def _tidy(self, fleets: Sequence[Fleet], reading: Reading) -> None:
-        """The list of workers is one for a key prefix, however many fleets share it."""
-        for watched in {fleet.watched.prefix: fleet.watched for fleet in fleets}.values():
-            if gone := reading.gone(watched):
-                try:
-                    await self._leases(watched).forget(gone)
-                except Exception as exc:
-                    self._report.failed(watched.key, self._clock(), exc)
+        """What is one for a key prefix, however many fleets share it: the list of workers,
+        and what is parked."""
+        groups: defaultdict[str, list[Fleet]] = defaultdict(list)
+        for fleet in fleets:
+            groups[fleet.watched.prefix].append(fleet)
+        for alike in groups.values():
+            watched, now = alike[0].watched, self._clock()
+            commands = self._leases(watched)
+            try:
+                if due := reading.due(watched, now):
+                    await commands.release(due, reading.at(watched, now))
+                await self._stand_by(alike, reading, commands, now)
+                if gone := reading.gone(watched):
+                    await commands.forget(gone)
+            except Exception as exc:
+                self._report.failed(watched.key, now, exc)
+
+    async def _stand_by(
+        self, fleets: Sequence[Fleet], reading: Reading, commands: Commands, now: float
+    ) -> None:
+        """Their workers may park what is far ahead: whoever ticks them starts them in time."""
+        pasts = {
+            fleet.watched.key: self._pasts[fleet.watched.key]
+            for fleet in fleets
+            if may_park(fleet.watched.taskqueue.spec)
+            and reading.of(fleet.watched).problem is None
+            and (fleet.replicas or fleet.workers())
+            and fleet.watched.key in self._pasts
+        }
+        told = [key for key, past in pasts.items() if now >= past.stood_by_at + _STAND_BY_S]
+        if told:
+            await commands.stand_by(told)
+            for key in told:
+                pasts[key].stood_by_at = now
 
     async def _reconcile(self, fleet: Fleet, past: _Past, reading: Reading, now: float) -> None:
         watched = fleet.watched

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sluiceway.broker.commands import forget_workers, hold_leases
 from sluiceway.broker.connection import Broker
+from sluiceway.broker.parked import release_due, stand_by
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,3 +44,19 @@ class BrokerLeases:
             BrokerError: it could not be done; the next tick finds them again.
         """
         await forget_workers(self.broker, prefix=self.prefix, incarnations=incarnations)
+
+    async def stand_by(self, fleets: Collection[str]) -> None:
+        """Say that these fleets will be started in time, so that their workers may park.
+
+        Raises:
+            BrokerError: not all of it was done; it is said again.
+        """
+        await stand_by(self.broker, prefix=self.prefix, fleets=fleets, asker=self.asker)
+
+    async def release(self, lists: Collection[str], until: float) -> None:
+        """Bring back the parked messages of these lists that are due at ``until``.
+
+        Raises:
+            BrokerError: not all of it was done; the next tick finds them again.
+        """
+        await release_due(self.broker, prefix=self.prefix, lists=lists, until=until)

@@ -19,6 +19,7 @@ from redis.exceptions import ResponseError
 from sluiceway.broker.connection import Broker
 from sluiceway.broker.errors import BrokerError, key_problem, sentence
 from sluiceway.broker.held import HeldWalk
+from sluiceway.broker.parked import parked_call, parked_facts
 from sluiceway.broker.reading import (
     BrokerQueue,
     BrokerReading,
@@ -94,10 +95,11 @@ class Gauge:
         queues: dict[BrokerQueue, QueueFacts] = {}
         for chunk in chunks:
             queues |= self._queues(chunk, next(replies))
-        workers, held = {}, {}
+        workers, held, parked = {}, {}, {}
         for prefix in prefixes:
             workers[prefix] = self._workers(prefix, next(replies))
             held[prefix] = self._held(next(replies), next(replies))
+            parked[prefix] = parked_facts(next(replies), self.broker)
         for prefix in walked:
             held[prefix] = self._walk(prefix, held.get(prefix, HeldFacts()), next(replies))
         return BrokerReading(
@@ -106,6 +108,7 @@ class Gauge:
             queues=queues,
             workers=workers,
             held=held,
+            parked=parked,
         )
 
     def _keep_walks(self, prefixes: Iterable[str]) -> None:
@@ -251,6 +254,7 @@ def _prefix_calls(prefix: str) -> list[Command | ScriptCall]:
         ScriptCall(script=READ_WORKERS, args=(workers_key(prefix), heartbeat_key(prefix, ""))),
         ("ZCARD", index),
         ("ZRANGE", index, 0, 0, "WITHSCORES"),
+        parked_call(prefix),
     ]
 
 

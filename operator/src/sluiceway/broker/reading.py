@@ -97,6 +97,36 @@ class HeldFacts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Parked:
+    """The messages with a far ETA that were moved aside from one list."""
+
+    count: int
+    etas: tuple[float, ...] = ()
+    """The first of their ETAs, rising, Unix seconds."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ParkedFacts:
+    """All that is parked under one key prefix."""
+
+    lists: Mapping[str, Parked] = field(default_factory=dict)
+    """By source list, without the prefix; only lists that have some."""
+    problem: str | None = None
+
+    def due(self, at: float) -> tuple[str, ...]:
+        """The lists that have some whose ETA has passed ``at``."""
+        return tuple(one for one, parked in self.lists.items() if _first(parked) <= at)
+
+
+NOTHING_PARKED = ParkedFacts()
+
+
+def _first(parked: Parked) -> float:
+    # A list without any is to be taken off the register, which bringing back does.
+    return min(parked.etas, default=float("-inf"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BrokerReading:
     """One broker at one moment."""
 
@@ -109,4 +139,6 @@ class BrokerReading:
     workers: Mapping[str, WorkerFacts] = field(default_factory=dict)
     """By key prefix."""
     held: Mapping[str, HeldFacts] = field(default_factory=dict)
+    """By key prefix."""
+    parked: Mapping[str, ParkedFacts] = field(default_factory=dict)
     """By key prefix."""

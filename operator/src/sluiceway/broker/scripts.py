@@ -30,6 +30,7 @@ class Script:
 READ_QUEUES = Script.load("read_queues")
 READ_WORKERS = Script.load("read_workers")
 READ_HELD = Script.load("read_held")
+READ_PARKED = Script.load("read_parked")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

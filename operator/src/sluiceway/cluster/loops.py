@@ -67,7 +67,7 @@ class BrokerLoops:
 
         Args:
             tasks: where they run; a loop that fails ends the group.
-            may_act: asked before what dead workers held is brought back.
+            may_act: asked before anything is written into a broker.
             beats: where each loop shows that it goes on.
             ticked: told after every tick how long it took, seconds.
         """
@@ -78,6 +78,7 @@ class BrokerLoops:
         self._beats = beats
         self._ticked = ticked
         self._brokers = Brokers()
+        self._may_act = may_act
         self._running: dict[Address, _Running] = {}
         self._recoveries = Recoveries(report, may_act=may_act)
         tasks.create_task(self._recoveries.run())
@@ -155,7 +156,7 @@ class BrokerLoops:
         await running.waking.close()
 
     def _leases(self, watched: Watched) -> BrokerLeases | NoLeases:
-        if watched.address is None:
+        if watched.address is None or not self._may_act():
             return NoLeases()
         return BrokerLeases(
             broker=self._brokers.get(watched.address),
@@ -166,10 +167,16 @@ class BrokerLoops:
 
 
 class NoLeases:
-    """Of a fleet whose broker is not known: there is nobody to tell."""
+    """Of a fleet whose broker is not known, or by who only watches: nobody is told."""
 
     async def set(self, *, hold: Collection[str], recall: Collection[str]) -> None:
         """Nobody can be asked; leases that were set before lapse by themselves."""
 
     async def forget(self, incarnations: Collection[str]) -> None:
         """Nothing is known to be forgotten."""
+
+    async def stand_by(self, fleets: Collection[str]) -> None:
+        """Nothing is parked where nobody can say so."""
+
+    async def release(self, lists: Collection[str], until: float) -> None:
+        """Nothing is known to be parked."""

@@ -33,3 +33,11 @@ def could_act(spec: TaskQueueSpec, observation: Observation, decision: Decision)
         and all(queue.length == 0 for queue in observation.queues)
         and all(worker.state is not WorkerState.CONSUMING for worker in observation.workers)
     )
+
+
+def may_park(spec: TaskQueueSpec) -> bool:
+    """Whether its workers may move aside what is far ahead: it will be started in time.
+
+    A fleet that is paused at none would not be.
+    """
+    return not spec.scaling.paused and spec.worker.agent != "none"

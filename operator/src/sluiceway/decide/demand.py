@@ -36,8 +36,12 @@ class Demand:
     """Tasks for the future, in workers' memory."""
     later: int
     """Messages for the future that lie in the queues, not waiting yet; those that are known."""
+    parked: int = 0
+    """Messages for the future that were moved aside, those apart that count as waiting."""
+    next_parked: float | None = None
+    """The earliest ETA of those, Unix seconds."""
     next_eta: float | None
-    """The earliest ETA that is known of those two, Unix seconds."""
+    """The earliest ETA that is known of those three, Unix seconds."""
     oldest_wait_s: float
     """How long the oldest waiting message has waited; 0 when none waits or none says."""
     oldest_wait_is_exact: bool
@@ -59,6 +63,10 @@ class Demand:
         etas = [eta for q in queues for eta in _later(q, now + cold_start_s)]
         later = len(etas)
         due_soon = sum(len(_later(q, now)) for q in queues) - later
+        parked_etas = [eta for q in queues for eta in q.parked_etas if eta > now + cold_start_s]
+        parked_soon = [eta for q in queues for eta in q.parked_etas if eta <= now + cold_start_s]
+        due_soon += sum(eta > now for eta in parked_soon)
+        etas += parked_etas
         present = [w for w in observation.workers if w.state in RECALLABLE]
         etas += [w.earliest_eta for w in present if w.earliest_eta is not None]
         oldest = max(
@@ -69,12 +77,14 @@ class Demand:
         in_flight = _in_flight(observation) if readable else None
         unacked = observation.unacked if readable else None
         return cls(
-            waiting=sum(q.length or 0 for q in queues) - later,
+            waiting=sum(q.length or 0 for q in queues) - later + len(parked_soon),
             due_soon=due_soon,
             in_flight=in_flight,
             in_flight_bound=unacked if in_flight is None else in_flight,
             held=sum(w.scheduled for w in present),
             later=later,
+            parked=sum(q.parked for q in queues) - len(parked_soon),
+            next_parked=min(parked_etas, default=None),
             next_eta=min(etas, default=None),
             oldest_wait_s=0.0 if oldest is None else oldest.oldest_wait_s or 0.0,
             oldest_wait_is_exact=oldest is None or oldest.oldest_wait_is_exact,

@@ -29,6 +29,10 @@ class QueueView:
     later_etas: tuple[float, ...] = ()
     """The ETAs of the messages for later that are known, rising, Unix seconds: those in
     front of each priority key's first message that waits, as far as was looked (50)."""
+    parked: int = 0
+    """Messages with a far ETA that were moved aside; they are not in ``length``."""
+    parked_etas: tuple[float, ...] = ()
+    """The first of their ETAs (50 of each priority key), rising, Unix seconds."""
     problem: str | None = None
     """Why it is unknown, as a sentence."""
 

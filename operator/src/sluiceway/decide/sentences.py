@@ -6,7 +6,7 @@ is decided here.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from sluiceway.api.scaling import Schedule
@@ -129,7 +129,15 @@ def due_soon(demand: Demand) -> str:
 def nothing_to_do(demand: Demand) -> str:
     """An idle fleet."""
     later = f", {count(demand.later, 'task')} for later" if demand.later else ""
-    return f"nothing waits and nothing runs{later}"
+    return f"nothing waits and nothing runs{later}{parked(demand)}"
+
+
+def parked(demand: Demand) -> str:
+    """What was moved aside for later, to follow a clause; "" for nothing."""
+    if not demand.parked or demand.next_parked is None:
+        return ""
+    first = f"{datetime.fromtimestamp(demand.next_parked, UTC):%Y-%m-%d %H:%M} UTC"
+    return f", {whole(demand.parked)} parked, the first due at {first}"
 
 
 def run_times(mean_s: float, deviation_s: float, runs: float) -> str:
@@ -266,6 +274,8 @@ def asked(demand: Demand) -> str:
     )
     if demand.held or demand.later:
         parts.append(f"{whole(demand.held + demand.later)} for later")
+    if demand.parked:
+        parts.append(parked(demand).removeprefix(", "))
     if demand.oldest_wait_s > 0:
         bound = "" if demand.oldest_wait_is_exact else "at least "
         parts.append(f"the oldest has waited {bound}{seconds(demand.oldest_wait_s)}")

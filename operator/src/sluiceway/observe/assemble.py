@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from sluiceway.broker.reading import BrokerReading, HeldFacts, QueueFacts, WorkerFacts
+from sluiceway.broker.parked import lists_of
+from sluiceway.broker.reading import (
+    NOTHING_PARKED,
+    BrokerReading,
+    HeldFacts,
+    ParkedFacts,
+    QueueFacts,
+    WorkerFacts,
+)
 from sluiceway.decide.observation import Observation, QueueView, WorkerView
 from sluiceway.observe.memory import Memory, SeenHead
 from sluiceway.observe.queues import queue_view
@@ -58,14 +66,15 @@ def observe(
     reports = watched.reports or bool(heard)
     # Of a fleet that is to send heartbeats nothing is known without them: what its
     # workers hold stands nowhere else.
-    problem = broker.problem or (facts.problem if reports else None)
+    parked = broker.parked.get(watched.prefix, NOTHING_PARKED)
+    problem = broker.problem or ((facts.problem or parked.problem) if reports else None)
     if problem is not None:
         return _unknown(
             watched, problem, workers, replicas, memory, now, reports=reports, rolling=rolling_out
         )
 
     at = now if broker.server_time is None else broker.server_time
-    queues, heads = _queues(watched, broker, memory, at)
+    queues, heads = _queues(watched, broker, parked, memory, at)
     views = worker_views(workers, heard, memory.heard, now=now, reports=reports)
     unheard_since = unheard(workers, views, memory.unheard_since, at=at) if reports else {}
     elsewhere_since = elsewhere(broker.facts, heard, memory.elsewhere_since, at=at)
@@ -123,13 +132,14 @@ def _unknown(
 
 
 def _queues(
-    watched: Watched, broker: BrokerReading, memory: Memory, at: float
+    watched: Watched, broker: BrokerReading, parked: ParkedFacts, memory: Memory, at: float
 ) -> tuple[tuple[QueueView, ...], dict[tuple[str, int], SeenHead]]:
     views: list[QueueView] = []
     heads: dict[tuple[str, int], SeenHead] = {}
     for queue in watched.broker_queues:
         facts = broker.queues.get(queue, _NO_QUEUE)
-        view, seen = queue_view(queue.name, facts, seen=memory.heads, at=at)
+        aside = [parked.lists[one] for one in lists_of([queue]) if one in parked.lists]
+        view, seen = queue_view(queue.name, facts, seen=memory.heads, at=at, parked=aside)
         views.append(view)
         heads |= seen
     return tuple(views), heads

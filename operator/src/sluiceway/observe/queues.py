@@ -8,9 +8,9 @@ message was first seen at the head: a lower bound, and marked as one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from sluiceway.broker.reading import Head, QueueFacts
+from sluiceway.broker.reading import Head, Parked, QueueFacts
 from sluiceway.decide.observation import QueueView
 from sluiceway.observe.memory import SeenHead
 
@@ -18,13 +18,14 @@ Seen = Mapping[tuple[str, int], SeenHead]
 
 
 def queue_view(
-    name: str, facts: QueueFacts, *, seen: Seen, at: float
+    name: str, facts: QueueFacts, *, seen: Seen, at: float, parked: Sequence[Parked] = ()
 ) -> tuple[QueueView, dict[tuple[str, int], SeenHead]]:
     """One queue's view, and what is to be remembered of its heads.
 
     Args:
         seen: the heads of the last reading.
         at: the server's time of this reading, Unix seconds.
+        parked: what was moved aside from its lists, for later.
     """
     if facts.length is None:
         problem = facts.problem or f"queue {name}: it was not read"
@@ -53,6 +54,8 @@ def queue_view(
         and not any(head.hidden for head in facts.heads),
         head_eta=min(later, default=None),
         later_etas=tuple(sorted(later)),
+        parked=sum(one.count for one in parked),
+        parked_etas=tuple(sorted(eta for one in parked for eta in one.etas)),
     )
     return view, now_seen
 

@@ -38,6 +38,20 @@ class Reading:
         facts = self.of(watched).workers.get(watched.prefix)
         return () if facts is None else facts.dead
 
+    def due(self, watched: Watched, now: float) -> tuple[str, ...]:
+        """The lists under the fleet's key prefix with parked messages whose ETA has passed.
+
+        Args:
+            now: our own clock, for a server that does not tell its time.
+        """
+        facts = self.of(watched).parked.get(watched.prefix)
+        return () if facts is None else facts.due(self.at(watched, now))
+
+    def at(self, watched: Watched, now: float) -> float:
+        """When the fleet's broker was read, Unix seconds by its own clock where it is told."""
+        told = self.of(watched).server_time
+        return now if told is None else told
+
 
 class BrokerReader:
     """Reads what fleets need from their brokers, tick by tick."""
