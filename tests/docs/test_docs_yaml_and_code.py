@@ -15,6 +15,7 @@ import pytest
 import yaml
 from docs_site import ROOT
 from reading.blocks import Block, blocks
+from testcluster import prometheus
 
 from sluiceway.api.validate import MODELS, validate
 
@@ -52,6 +53,8 @@ def _problems(document: Any, block: Block, tmp_path: Path) -> list[str]:
         return [] if document["apiVersion"] in OTHERS and named else [str(document)[:100]]
     if "jobs" in document:
         return _workflow_problems(block, tmp_path)
+    if "scrape_configs" in document:
+        return _prometheus_problems(block, tmp_path)
     told = {chart: _values_problem(document, schema) for chart, schema in SCHEMAS.items()}
     return [] if None in told.values() else [f"{chart}: {why}" for chart, why in told.items()]
 
@@ -78,6 +81,22 @@ def _workflow_problems(block: Block, tmp_path: Path) -> list[str]:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     return [] if ended.returncode == 0 else [ended.stdout]
+
+
+def _prometheus_problems(block: Block, tmp_path: Path) -> list[str]:
+    promtool = prometheus.program("promtool")
+    if promtool is None:
+        pytest.skip(f"promtool {prometheus.MISSING}")
+    config = yaml.safe_load(block.text)
+    for scraped in config["scrape_configs"]:
+        # Debian's is built without Kubernetes.
+        assert [one["role"] for one in scraped.pop("kubernetes_sd_configs")] == ["pod"]
+    file = tmp_path / "prometheus.yaml"
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    ended = subprocess.run(
+        [promtool, "check", "config", file], capture_output=True, text=True, check=False
+    )
+    return [] if ended.returncode == 0 else [ended.stderr]
 
 
 @pytest.mark.parametrize("block", [pytest.param(b, id=str(b)) for b in blocks("python")])
