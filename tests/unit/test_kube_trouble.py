@@ -86,6 +86,17 @@ def test_a_crash_loop_tells_how_the_last_run_ended_and_where_to_read_more() -> N
     )
 
 
+def test_a_worker_that_was_started_again_after_a_crash_is_in_trouble_until_it_is_ready() -> None:
+    last = {"terminated": {"exitCode": 1, "reason": "Error"}}
+    again = {"name": "worker", "state": {}, "restartCount": 1, "lastState": last}
+    runs = pod({"phase": "Running", "containerStatuses": [again]})
+    works = pod({"phase": "Running", "containerStatuses": [{**again, "ready": True}]})
+    said = stuck(FLEET, (runs,), CREATED + 1)
+    assert said is not None
+    assert "container worker: exit code 1, 1 restarts" in said
+    assert trouble(FLEET, (works,)) is None
+
+
 def test_a_worker_that_needed_too_much_memory_says_so() -> None:
     ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
     status = {"containerStatuses": [{"name": "worker", "state": ended}]}

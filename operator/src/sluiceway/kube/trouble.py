@@ -141,7 +141,9 @@ def _container_troubles(pod: Pod) -> Iterator[PodTrouble]:
             yield PodTrouble(hindrance=Hindrance.CRASH, details=_ending(status, ended))
         yield from _waiting(status)
     for status in pod.status.container_statuses:
-        if (ended := status.state.terminated) is not None:
+        # One that was started again after its end has mended nothing before it is ready.
+        before = status.last_state.terminated if not status.ready else None
+        if (ended := status.state.terminated or before) is not None:
             yield PodTrouble(hindrance=Hindrance.CRASH, details=_ending(status, ended))
         yield from _waiting(status)
 

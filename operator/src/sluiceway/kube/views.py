@@ -191,6 +191,7 @@ class ContainerStatus(View, frozen=True):
     """One container, now and before its last restart."""
 
     name: str = ""
+    ready: bool = False
     restart_count: int = 0
     state: ContainerState = ContainerState()
     last_state: ContainerState = ContainerState()
