@@ -10,7 +10,7 @@ import asyncio
 import shutil
 import ssl
 import subprocess
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -40,6 +40,23 @@ async def tls_port(certificate, redis_server):
     """The port at which the test's server speaks TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
+    async with before(redis_server, context) as port:
+        yield port
+
+
+@pytest.fixture
+async def mutual_port(certificate, redis_server):
+    """The same, for clients that show a certificate of the same authority only."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificate[0])
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(*certificate)
+    async with before(redis_server, context) as port:
+        yield port
+
+
+@asynccontextmanager
+async def before(redis_server, context):
+    """An ending of TLS before the test's server: its port."""
 
     async def pass_on(source, sink):
         with suppress(OSError):
@@ -70,6 +87,17 @@ async def test_a_certificate_of_a_given_ca_is_trusted(
 async def test_a_certificate_of_an_unknown_ca_is_refused_with_the_mend(tls_port, a_fleet, look):
     url = f"rediss://localhost:{tls_port}/0?ssl_cert_reqs=required"
     assert "ssl_ca_certs" in (await look(a_fleet("video", url=url))).broker_problem
+
+
+async def test_a_client_certificate_is_shown_to_a_server_that_asks_for_one(
+    mutual_port, certificate, a_fleet, look, redis_server
+):
+    redis_server.client().lpush("video", "{}")
+    cert, key = certificate
+    own = f"ssl_certfile={cert}&ssl_keyfile={key}"
+    url = f"rediss://localhost:{mutual_port}/0?ssl_cert_reqs=required&ssl_ca_certs={cert}"
+    assert (await look(a_fleet("video", url=f"{url}&{own}"))).queues[0].length == 1
+    assert (await look(a_fleet("video", url=url))).broker_problem is not None
 
 
 async def test_a_ca_file_that_does_not_exist_is_said(tls_port, a_fleet, look):
