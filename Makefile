@@ -42,6 +42,10 @@ generate: setup ## CRDs, reference pages and what the charts tell of their value
 	$(BIN)/python tools/chart_docs.py
 	$(BIN)/python tools/reference_docs.py
 
+.PHONY: charts-lint
+charts-lint: setup ## what kube-score finds in charts and manifests; builds it from Go modules, once
+	PYTHONPATH=tests/cluster $(BIN)/python tests/charts/lint_charts.py
+
 .PHONY: docs
 docs: setup ## the pages as a site, in site/; every link in them must lead somewhere
 	$(BIN)/python tools/docs_site.py
@@ -65,6 +69,10 @@ cluster-down: setup ## end it, and leave nothing behind
 .PHONY: e2e
 e2e: setup ## the operator on real nodes, scene after scene (root, Linux)
 	$(BIN)/pytest tests/e2e $(ARGS)
+
+.PHONY: images
+images: setup ## the images of the Dockerfile, built here, with their sizes
+	PYTHONPATH=tests/cluster:tests/e2e $(BIN)/python -m stage.sizes
 
 .PHONY: soak
 soak: setup ## the same with many scale-downs, rollouts and killed operators: an hour
