@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
 from charting.app_sets import APP_SETS
 from charting.helm import running_helm
 from charting.paths import APP, CHART, OVERLAYS
