@@ -16,6 +16,10 @@ from redis import exceptions as client
 from sluiceway.broker.address import BrokerAddress
 from sluiceway.broker.facts import UnusableBrokerError
 
+_NOT_PERMITTED = ("permission", "ACL failure", "user executing the script")
+"""Inside a script a missing permission comes as any other error of the script; the last
+words are those of Redis 6 and 7.0."""
+
 
 class BrokerError(Exception):
     """The broker could not be asked; ``str()`` is the sentence."""
@@ -43,8 +47,7 @@ def key_problem(reply: bytes, *, wanted: str) -> str:
             f"the key {shown} is no {wanted}; something else uses that name, "
             "or the database number or the key prefix is wrong"
         )
-    # Redis 7.2 and Valkey say «permissions», Redis 6 and 7.0 «the user can't access».
-    if "permission" in error or "user executing the script" in error:
+    if any(words in error for words in _NOT_PERMITTED):
         return (
             f"the broker's user may not read the key {shown} ({error}); "
             "see the ACL in the reference"
@@ -99,8 +102,7 @@ def _reply(exc: BaseException) -> str:
             return "it is a replica that has lost its primary"
         case client.InvalidResponse():
             return "what answers there is not Redis; check host and port"
-        case client.ResponseError() if "permission" in str(exc) or "ACL failure" in str(exc):
-            # Inside a script it comes as any other error of the script.
+        case client.ResponseError() if any(words in str(exc) for words in _NOT_PERMITTED):
             return f"a permission is missing ({exc}); see the ACL in the reference"
         case client.ResponseError() if "DB index" in str(exc):
             return "there is no database of that number; check the number at the end of the URL"
