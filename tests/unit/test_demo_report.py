@@ -10,12 +10,14 @@ from contextlib import closing
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
 
 from sluiceway.demo.charts import Mark, charts_of
 from sluiceway.demo.figures import figures_of
+from sluiceway.demo.front import front
 from sluiceway.demo.page import QUERY, page
 from sluiceway.demo.recording import Act, Fleet, FleetSample, Recording
 from sluiceway.demo.report import write_report
@@ -172,9 +174,10 @@ def test_the_report_is_a_page_a_picture_and_everything_to_check_them_by(
     target = tmp_path / "reports" / "first"
     for _ in range(2):  # a second report takes the place of the first
         paths = write_report(show, figures_of(show), database, target)
-    html, png, numbers, queues, rows = paths
+    html, png, small, numbers, queues, rows = paths
     assert html.read_text().startswith("<!doctype html>")
     assert png.read_bytes().startswith(b"\x89PNG")
+    assert small.read_text().startswith("<svg ")
     assert json.loads(numbers.read_text())["exports"]["published"] == 2
     assert queues.read_text() == show.queues_yaml
     with closing(sqlite3.connect(rows)) as db:
@@ -188,6 +191,18 @@ def test_the_report_is_a_page_a_picture_and_everything_to_check_them_by(
             ("before", "page", 10, 4.0),
         ]
         assert db.execute("SELECT MAX(running) FROM workers").fetchone() == (3,)
+
+
+def test_the_picture_for_a_front_page_stands_alone_and_is_small(show: Recording) -> None:
+    picture = front(charts_of(show), "The page waits 4.0 s, then 8 ms")
+    tree = ElementTree.fromstring(picture)
+    space = "{http://www.w3.org/2000/svg}"
+    titles = [one.text for one in tree.iter(f"{space}text") if one.get("class") == "title"]
+    assert titles == ["The light page", "Workers"]
+    assert tree.get("aria-label") == "The page waits 4.0 s, then 8 ms"
+    assert len(list(tree.iter(f"{space}circle"))) == 20
+    assert "var(" not in picture
+    assert len(picture) < 10_000
 
 
 def told(show: Recording, *, terminal: bool) -> str:

@@ -95,6 +95,7 @@ def test_the_whole_show_loses_nothing_and_leaves_a_report_and_no_process(
     assert {path.name for path in report.iterdir()} == {
         "index.html",
         "picture.png",
+        "picture.svg",
         "figures.json",
         "queues.yaml",
         "shop.sqlite3",

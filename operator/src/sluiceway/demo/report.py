@@ -1,4 +1,4 @@
-"""The report of a show, as files in a folder: a page, a picture, the figures, the database."""
+"""The report of a show, as files in a folder: a page, pictures, the figures, the database."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from sluiceway.demo import summary
 from sluiceway.demo.charts import charts_of
 from sluiceway.demo.figures import Figures
+from sluiceway.demo.front import front
 from sluiceway.demo.page import page
 from sluiceway.demo.picture import draw
 from sluiceway.demo.recording import Recording
@@ -30,6 +31,8 @@ def write_report(
     html.write_text(page(show, figures, charts), encoding="utf-8")
     png = target / "picture.png"
     draw(charts, "".join(summary.headline(figures)), summary.sizes(show), png)
+    small = target / "picture.svg"
+    small.write_text(front(charts, "".join(summary.headline(figures))), encoding="utf-8")
     numbers = target / "figures.json"
     numbers.write_text(json.dumps(asdict(figures), indent=2) + "\n", encoding="utf-8")
     queues = target / "queues.yaml"
@@ -37,7 +40,7 @@ def write_report(
     rows = target / "shop.sqlite3"
     _copy(database, rows)
     _add_what_was_measured(show, rows)
-    return html, png, numbers, queues, rows
+    return html, png, small, numbers, queues, rows
 
 
 def _copy(database: Path, copy: Path) -> None:

@@ -14,7 +14,7 @@ from html import escape
 from sluiceway.demo.charts import Chart, Charts, Mark, Points, Series
 from sluiceway.demo.words import duration
 
-_WIDTH, _HEIGHT = 880, 190
+WIDTH, HEIGHT = 880, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 8, 26
 _POWERS = range(-4, 4)
 
@@ -23,7 +23,7 @@ def svg(charts: Charts, chart: Chart) -> str:
     """One of the charts, over the time axis that all of them share."""
     scale = _Scale(charts, chart)
     parts = [
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(chart.title)}">',
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(chart.title)}">',
         *(_grid_line(scale.y(value), words) for value, words in scale.ticks),
         *(_time_mark(scale.x(second), second) for second in _seconds(charts)),
         *(_series(series, scale) for series in chart.series),
@@ -54,13 +54,13 @@ class _Scale:
 
     def x(self, second: float) -> float:
         share = (second - self._charts.start) / (self._charts.end - self._charts.start)
-        return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
+        return _LEFT + share * (WIDTH - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
         if self._log:
             value = math.log10(max(value, 10**self._low))
         share = (value - self._low) / (self._high - self._low)
-        return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
+        return HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM)
 
 
 def _series(series: Series, scale: _Scale) -> str:
@@ -92,13 +92,13 @@ def _staircase(points: Points, scale: _Scale) -> str:
 
 def _grid_line(y: float, words: str) -> str:
     return (
-        f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{words}</text>'
     )
 
 
 def _time_mark(x: float, second: int) -> str:
-    return f'<text x="{x:.1f}" y="{_HEIGHT - 6}" text-anchor="middle">{second} s</text>'
+    return f'<text x="{x:.1f}" y="{HEIGHT - 6}" text-anchor="middle">{second} s</text>'
 
 
 def _seconds(charts: Charts) -> range:
