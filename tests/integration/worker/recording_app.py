@@ -21,6 +21,7 @@ app.conf.update(
     broker_transport_options={
         "global_keyprefix": os.environ.get("TEST_KEY_PREFIX", ""),
         "priority_steps": [0, 3, 6, 9],
+        "visibility_timeout": float(os.environ.get("TEST_VISIBILITY_S", "3600")),
         "ack_emulation": not os.environ.get("TEST_NO_ACKS"),
     },
     task_ignore_result=True,

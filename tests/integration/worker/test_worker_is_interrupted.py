@@ -111,13 +111,32 @@ def line(redis_server: Any) -> Iterator[LossyWire]:
 def test_a_message_whose_writing_down_is_interrupted_is_neither_lost_nor_doubled(
     carried_out: bool, queue: Any, start_worker: Any, records: Any, line: Any, wait_for: Any
 ) -> None:
-    start_worker("-c", "1", CELERY_BROKER_URL=f"redis://127.0.0.1:{line.port}/0")
+    url = f"redis://127.0.0.1:{line.port}/0"
+    start_worker("-c", "1", CELERY_BROKER_URL=url, SLUICEWAY_TAKE="kombu")
     line.lose("ZADD", carried_out=carried_out)
     task = queue.send()
     wait_for(lambda: line.lost, "the connection is lost")
     records.wait_for("finished", task)
     wait_for(queue.empty, "nothing left")
     assert records.of("started") == {task: 1}
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_a_take_by_script_that_is_interrupted_strands_its_message_with_nobody(
+    carried_out: bool, queue: Any, start_worker: Any, records: Any, line: Any, wait_for: Any
+) -> None:
+    worker = start_worker("-c", "1", CELERY_BROKER_URL=f"redis://127.0.0.1:{line.port}/0")
+    running = queue.send("work", 3)
+    records.wait_for("started", running)
+    next_one = queue.send()
+    # Full, it takes nothing; its next take will find the one that waits.
+    line.lose("sluiceway:holders", carried_out=carried_out)
+    wait_for(lambda: line.lost, "the connection is lost")
+    records.wait_for("finished", running, next_one)
+    wait_for(queue.empty, "nothing left")
+    assert records.of("started") == {running: 1, next_one: 1}
+    told = "take was never answered" in worker.log.read_text()
+    assert told == carried_out
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
@@ -129,7 +148,7 @@ def test_a_push_back_that_is_interrupted_puts_the_message_into_its_list_once(
         "ACL", "SETUSER", "shop", "on", ">secret", "~*", "&*", "+@all", "-client|unblock"
     )
     url = f"redis://shop:secret@127.0.0.1:{line.port}/0"
-    worker = start_worker("-c", "1", CELERY_BROKER_URL=url)
+    worker = start_worker("-c", "1", CELERY_BROKER_URL=url, SLUICEWAY_TAKE="kombu")
     line.lose("sluiceway:pushed:", carried_out=carried_out)
     queue.send("publish_then_work", 0.2, 8, "child", countdown=1.5, task_id="parent")
     records.wait_for("published", "child")
@@ -142,14 +161,16 @@ def test_a_push_back_that_is_interrupted_puts_the_message_into_its_list_once(
     assert queue.unacked() == 0
 
 
+@pytest.mark.parametrize(("take", "word"), [("atomic", "back(list"), ("kombu", "held:sub")])
 @pytest.mark.parametrize("carried_out", [True, False])
 def test_a_give_back_that_is_interrupted_puts_the_message_into_its_list_once(
-    carried_out: bool, queue: Any, start_worker: Any, line: Any, wait_for: Any
+    carried_out: bool, take: str, word: str, queue: Any, start_worker: Any, line: Any, wait_for: Any
 ) -> None:
-    worker = start_worker("-c", "1", CELERY_BROKER_URL=f"redis://127.0.0.1:{line.port}/0")
+    url = f"redis://127.0.0.1:{line.port}/0"
+    worker = start_worker("-c", "1", CELERY_BROKER_URL=url, SLUICEWAY_TAKE=take)
     tasks = [queue.send("work", 0, countdown=600 + n) for n in range(3)]
     worker.says(scheduled=3)
-    line.lose("held:sub", carried_out=carried_out)
+    line.lose(word, carried_out=carried_out)
     worker.ask_to_drain()
     wait_for(lambda: line.lost, "the connection is lost")
     worker.says(state=wire.DRAINED)

@@ -8,6 +8,7 @@ Data flow: Celery's pool → ``runs`` → ``ledger`` ┐
 
 from __future__ import annotations
 
+import os
 from time import monotonic, time
 from typing import Any
 
@@ -23,13 +24,18 @@ from sluiceway_worker.fail_open import FailOpen
 from sluiceway_worker.identity import Identity
 from sluiceway_worker.ledger import Ledger
 from sluiceway_worker.orders import Orders
+from sluiceway_worker.parking import Parking
 from sluiceway_worker.predecessors import asks, look_back
 from sluiceway_worker.pulse import Broker, Pulse
 from sluiceway_worker.recovery import Place, RecoveryError
 from sluiceway_worker.runs import Runs
 from sluiceway_worker.slots import slots_of, take_into_free_slots_only
+from sluiceway_worker.transport import TakingChannel, can_be_made, transport_for
 
 logger = get_logger(__name__)
+
+BY_SCRIPT = "atomic"
+"""``wire.ENV_TAKE`` says so, or nothing."""
 
 _GREEN_TURN_S = 0.1
 """Where there is no event loop, the pulse's greenlet does the drain's turns itself."""
@@ -88,6 +94,7 @@ class Agent:
             self.identity.incarnation,
             compose=self._compose,
             on_lease=self._on_lease,
+            on_beat=self._heard,
             on_turn=self._on_turn,
             on_error=self.guard.fail,
         )
@@ -102,6 +109,9 @@ class Agent:
             clock_offset=lambda: self.pulse.clock_offset_s,
         )
         self.drain = Drain(self.orders, self.runs, changed=self.pulse.urge)
+        self.parking = Parking(self.identity.fleet, self.drain, lambda: self.pulse.clock_offset_s)
+        if take_wanted() == BY_SCRIPT:
+            consumer.connection_for_read = self._connection_for_read
         self._pass_on = consumer.on_task_request
         consumer.on_task_request = self._admit
         # Where requests for later go; task_received would be sent for each of all tasks.
@@ -122,7 +132,10 @@ class Agent:
             return
         if free_slots_only:
             take_into_free_slots_only(consumer)
-        intake = self.drain.attach(consumer)
+        channel = consumer.task_consumer.channel
+        # Without acknowledgements nothing is held, and there are no books to keep.
+        by_script = isinstance(channel, TakingChannel) and channel.ack_emulation
+        self.drain.attach(consumer, self.identity, by_script=by_script)
         if self._ready_at is None:
             self._look_back()
             self._ready_at = time()
@@ -130,7 +143,7 @@ class Agent:
             self._acks = safe_settings.describe(consumer.app.tasks, conf.task_acks_late)
             leaving.drain_first(self._take_over)
             logger.info("Sluiceway's agent is here: %s", self.identity.incarnation)
-        self.pulse.connect(Broker.of_channel(intake.channel))
+        self.pulse.connect(Broker.of_channel(channel))
 
     def _look_back(self) -> None:
         """Before anything is taken: what the container before this one held comes back."""
@@ -167,14 +180,27 @@ class Agent:
         self.drain.leave()
         self.pulse.stop(say_goodbye=True)
 
+    def _connection_for_read(self, heartbeat: Any = None) -> Any:
+        """Celery's way to its broker; what it consumes from can take by script."""
+        consumer = self.consumer
+        connection = consumer.app.connection_for_read(heartbeat=heartbeat)
+        if not self.guard.failed and can_be_made():
+            kombus = connection.get_transport_cls
+            connection.get_transport_cls = lambda: transport_for(kombus())
+        return consumer.ensure_connected(connection)
+
     def _tick(self) -> None:
+        self.guard(self.parking.turn, otherwise=None)
         self.guard(self.drain.tick, otherwise=None)
 
     def _schedule(self, when: Any, fun: Any, args: Any = (), *rest: Any, **options: Any) -> Any:
         """Celery's way into the timer (``call_at``)."""
         if args and isinstance(args[0], Request):
             self.guard(self.drain.scheduled_for_later, args[0], otherwise=None)
-        return self._call_at(when, fun, args, *rest, **options)
+        timer = self._call_at(when, fun, args, *rest, **options)
+        if args and isinstance(args[0], Request):
+            self.guard(self.parking.scheduled, args[0], timer, otherwise=None)
+        return timer
 
     def _admit(self, request: Request) -> None:
         """Celery's way into the pool (``on_task_request``)."""
@@ -194,6 +220,10 @@ class Agent:
         self.pulse.stop(say_goodbye=False)
 
     # On the pulse's thread.
+
+    def _heard(self, client: redis.Redis) -> None:
+        self.drain.heard(client)
+        self.parking.heard(client)
 
     def _on_lease(self, present: bool) -> None:
         self.orders.lease(present, monotonic())
@@ -245,6 +275,11 @@ class Agent:
             db=broker.db,
             prefix=broker.prefix,
         )
+
+
+def take_wanted() -> str:
+    """How messages are to be taken; another word than ``BY_SCRIPT`` is for kombu's own way."""
+    return os.environ.get(wire.ENV_TAKE) or BY_SCRIPT
 
 
 def _nothing() -> None:

@@ -23,14 +23,16 @@ from celery.worker import state
 from sluiceway_worker import unstarted, wire
 from sluiceway_worker.giveback import GiveBack
 from sluiceway_worker.holding import Holding
-from sluiceway_worker.intake import Intake
+from sluiceway_worker.intake import BROKER_ERRORS, Intake
 from sluiceway_worker.runs import eta_of
+from sluiceway_worker.taking import Taking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from celery.worker.request import Request
 
+    from sluiceway_worker.identity import Identity
     from sluiceway_worker.orders import Orders
     from sluiceway_worker.runs import Runs
 
@@ -44,6 +46,13 @@ _LOOK_AGAIN_S = 0.05
 _ACKS_S = 0.25
 """Acknowledgements leave on the loop's next turns. What is still held so much later was
 left unacknowledged on purpose, and is kombu's to restore when the worker goes."""
+
+_SILENCE_S = wire.HEARTBEAT_TTL_MS / 1000
+"""A worker whose heartbeat is gone may be taken for dead, and its messages be elsewhere."""
+
+_RENEWALS = 4
+_RENEW_S = 60.0
+"""What is held is renewed so many times in a visibility timeout, and at least so often."""
 
 
 class Drain:
@@ -60,7 +69,7 @@ class Drain:
         self._runs = runs
         self._changed = changed
         self._consumer: Any = None
-        self._intake: Intake | None = None
+        self._intake: Intake | Taking | None = None
         self._giver: GiveBack | None = None
         self._holding: Holding | None = None
         self._door = Lock()
@@ -68,6 +77,9 @@ class Drain:
         self._parted = False
         self._idle_since: float | None = None
         self._look = False
+        self._heard_at = float("inf")
+        self._renewed_at = float("-inf")
+        self._doubt = False
         self.scheduled: dict[Request, float] = {}
         """Requests held for a future ETA, and that ETA in Unix seconds."""
         self.drained = False
@@ -92,9 +104,15 @@ class Drain:
 
     # Told by the consumer and by Celery's signals, on the consumer's thread.
 
-    def attach(self, consumer: Any) -> Intake:
-        """A connection is made and not consumed from yet. The door is as it was before."""
-        self._intake = Intake(consumer.task_consumer.channel, self._intake)
+    def attach(self, consumer: Any, identity: Identity, *, by_script: bool = False) -> None:
+        """A connection is made and not consumed from yet. The door is as it was before.
+
+        Args:
+            identity: in whose name messages are held.
+            by_script: whether messages are to be taken by script, if the server allows it.
+        """
+        first = self._intake is None
+        self._intake = self._door_of(consumer.task_consumer.channel, identity, by_script)
         self._giver = GiveBack(self._intake, self._giver)
         self._consumer = consumer
         self._parted = False
@@ -110,7 +128,9 @@ class Drain:
         self.scheduled.clear()
         self.refresh()
         self._catch_up()
-        return self._intake
+        self._doubt = not first
+        self._heard_at = monotonic()
+        self._compare()
 
     def detach(self) -> None:
         """The connection goes. A stop that waited for it is Celery's from here."""
@@ -134,6 +154,18 @@ class Drain:
         if due is not None:
             self.scheduled[request] = due
 
+    @property
+    def door(self) -> Intake | Taking | None:
+        """What messages come through now; None before the first connection."""
+        return self._intake
+
+    def part_with(self, request: Request, timer: Any) -> None:
+        """A request for later is not to be started here: it is elsewhere, or goes back."""
+        self.scheduled.pop(request, None)
+        if self._consumer is not None and self._giver is not None:
+            unstarted.cancel(self._consumer, timer)
+            self._giver.add([request])
+
     def refuse(self, request: Request) -> bool:
         """Whether a request that is about to enter the pool is given back instead."""
         self.scheduled.pop(request, None)
@@ -143,6 +175,10 @@ class Drain:
         if request.message.acknowledged:
             # It went back when its connection was lost; before Celery 5.7 its timer stays.
             state.task_ready(request)
+            return True
+        if self._silent:
+            # Whoever has it by now, here it is not started: ``tick`` finds out.
+            self._giver.add([request])
             return True
         if not intake.closed:
             # From a timer, that is under a BRPOP that may be out: was this the last slot?
@@ -184,6 +220,23 @@ class Drain:
         except Exception:
             logger.exception("Could not give back everything; the visibility timeout will")
 
+    def heard(self, client: Any) -> None:
+        """The broker has just heard of this worker; on the heartbeat's thread.
+
+        Raises:
+            redis.RedisError: what is held could not be renewed.
+        """
+        now = monotonic()
+        if now - self._heard_at > _SILENCE_S:
+            self._doubt = True
+        self._heard_at = now
+        intake = self._intake
+        if isinstance(intake, Taking):
+            timeout_s = float(intake.channel.visibility_timeout)
+            if now - self._renewed_at >= min(_RENEW_S, timeout_s / _RENEWALS):
+                intake.renew(client)
+                self._renewed_at = now
+
     # The work.
 
     def before_run(self) -> None:
@@ -197,6 +250,10 @@ class Drain:
         intake, giver, holding = self._intake, self._giver, self._holding
         if intake is None or giver is None or holding is None or self._consumer is None:
             return
+        if self._silent:
+            self._withdraw()
+            giver.send()
+            self._compare()
         look, self._look = self._look, False
         if look:
             self.refresh()
@@ -225,11 +282,50 @@ class Drain:
         elif self._acknowledged(holding):
             self._finish()
 
+    @property
+    def _silent(self) -> bool:
+        """Whether what this worker knows of its messages may be out of date."""
+        if self._let_go or not isinstance(self._intake, Taking):
+            return False
+        return self._doubt or monotonic() - self._heard_at > _SILENCE_S
+
+    def _compare(self) -> None:
+        """Make memory and Redis agree again, after a lost connection or a freeze.
+
+        What has not started went back by a script that moves only what is still ours; what
+        Redis has in our name and we do not know follows it; and what runs, runs on.
+        """
+        intake, giver = self._intake, self._giver
+        if not isinstance(intake, Taking) or not self._silent or giver:
+            return
+        try:
+            intake.square()
+        except BROKER_ERRORS as exc:
+            logger.info("Nothing is taken until the broker says what is held: %s", exc)
+            return
+        self._heard_at = monotonic()
+        self._doubt = False
+
     def look(self) -> None:
         """Have the next turn look closely, whatever it is that changed."""
         self._look = True
 
-    def _settle(self, intake: Intake) -> None:
+    def _door_of(self, channel: Any, identity: Identity, by_script: bool) -> Intake | Taking:
+        """The door for a new channel. How messages are taken is decided once."""
+        before = self._intake
+        if not by_script or isinstance(before, Intake):
+            return Intake(channel, before if isinstance(before, Intake) else None)
+        taking = Taking(channel, identity, sure=lambda: not self._silent, before=before)
+        refusal = taking.refusal()
+        if refusal is not None:
+            logger.info("Tasks are taken with BRPOP, for the broker refuses a script: %s", refusal)
+            return Intake(channel)
+        channel.take_by(taking)
+        if before is None:
+            logger.info("Tasks are taken by a script, each on the books from its take on")
+        return taking
+
+    def _settle(self, intake: Intake | Taking) -> None:
         if self._consumer.pool.is_green and not intake.stuck:
             # The consumer's greenlet waits at that socket, and reads it.
             intake.hasten()

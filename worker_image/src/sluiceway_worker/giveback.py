@@ -2,7 +2,8 @@
 
 kombu's own ways would move them to the back of the line or mark them redelivered, and
 both decode and encode the message again. Here each message is moved by one script
-(``wire.GIVE_BACK``), the youngest first, so that the order of the list is as it was.
+(``wire.GIVE_BACK``, ``takes.GIVE_BACK_TAKE``), the youngest first, so that the order of the
+list is as it was.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from celery.worker import state
 from kombu.transport import virtual
 from kombu.utils.json import dumps
 
-from sluiceway_worker.intake import BROKER_ERRORS, Owed
+from sluiceway_worker.intake import BROKER_ERRORS, Intake, Owed
+from sluiceway_worker.takes import Take
 from sluiceway_worker.wire import GIVE_BACK, PUSH_BACK_ONCE
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from celery.worker.request import Request
 
-    from sluiceway_worker.intake import Intake
+    from sluiceway_worker.taking import Taking
 
 logger = get_logger(__name__)
 
@@ -40,7 +42,7 @@ class GiveBack:
         before: the giver of the connection before this one, where there was one.
     """
 
-    def __init__(self, intake: Intake, before: GiveBack | None = None) -> None:
+    def __init__(self, intake: Intake | Taking, before: GiveBack | None = None) -> None:
         self._intake = intake
         self._waiting: list[Any] = [] if before is None else before._waiting
 
@@ -91,6 +93,8 @@ class GiveBack:
         for message in batch:
             # The base class' ack forgets the tag and sends nothing.
             virtual.QoS.ack(message.channel.qos, message.delivery_tag)
+            if isinstance(message.sluiceway, Take):
+                message.channel.taking.held.pop(message.delivery_tag, None)
         return sum(answer > 0 for answer in answers)
 
     def _run(self, batch: list[Any], *, whole: bool) -> list[int]:
@@ -98,7 +102,10 @@ class GiveBack:
         with intake.raw.pipeline(transaction=False) as pipe:
             for message in batch:
                 taken = message.sluiceway
-                if not intake.channel.ack_emulation:
+                if isinstance(taken, Take):
+                    message.channel.taking.give_back(pipe, taken)
+                    continue
+                if isinstance(intake, Intake) and not intake.channel.ack_emulation:
                     # Nothing stands in ``unacked``: what is in memory is all there is.
                     owed = Owed(taken.order, taken.source, dumps(message._raw).encode())
                     pipe.eval(PUSH_BACK_ONCE, *intake.once(owed))

@@ -26,6 +26,7 @@ from celery.worker import state
 from kombu.transport import virtual
 
 from sluiceway_worker.intake import BROKER_ERRORS
+from sluiceway_worker.takes import Take
 from sluiceway_worker.wire import ACKNOWLEDGE
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from sluiceway_worker.giveback import GiveBack
     from sluiceway_worker.intake import Intake
     from sluiceway_worker.runs import Runs
+    from sluiceway_worker.taking import Taking
 
 logger = get_logger(__name__)
 
@@ -54,7 +56,7 @@ class Holding:
 
     def __init__(
         self,
-        intake: Intake,
+        intake: Intake | Taking,
         giver: GiveBack,
         runs: Runs,
         *,
@@ -90,7 +92,7 @@ class Holding:
         return {
             tag: message
             for tag, message in {**self._carried, **mine}.items()
-            if not message.acknowledged
+            if not message.acknowledged and hasattr(message, "sluiceway")
         }
 
     def send(self) -> None:
@@ -132,11 +134,17 @@ class Holding:
         qos.reject = self._reject
 
     def _close(self) -> None:
-        if self.let_go or self._leaving():
+        leaving = self._leaving()
+        if self.let_go or leaving:
             # kombu restores what it delivered on this channel: also what ran on to it.
             self._intake.channel.qos._delivered.update(self._carried)
             self._carried.clear()
         self._kombu_close()
+        if leaving:
+            try:
+                self._intake.goodbye()
+            except BROKER_ERRORS as exc:
+                logger.info("Left as a holder of nothing: %s", exc)
 
     def _restore(self, *args: Any, **kwargs: Any) -> Any:
         """kombu restores all that the channel held, because it is being closed."""
@@ -148,7 +156,8 @@ class Holding:
             except Exception:
                 logger.exception("Cannot tell what runs: all that was held is restored")
             else:
-                return None
+                if not self._intake.channel.qos._delivered:
+                    return None
         return self._kombu_restore(*args, **kwargs)
 
     def _take_over(self, before: Holding) -> None:
@@ -169,7 +178,11 @@ class Holding:
             for tag, message in held.items()
             if message not in running and tag not in self._unsent
         )
-        self._intake.channel.qos._delivered.clear()
+        delivered = self._intake.channel.qos._delivered
+        for tag, message in list(delivered.items()):
+            # A broadcast was taken by kombu, and is kombu's to restore.
+            if hasattr(message, "sluiceway"):
+                del delivered[tag]
         self._carried = {}
         return {tag: message for tag, message in held.items() if message in running}
 
@@ -218,6 +231,8 @@ class Holding:
     def _tell(self, tag: str, message: Any) -> None:
         """By script, which finds out whether the message is still ours."""
         intake, taken = self._intake, message.sluiceway
-        if intake.channel.ack_emulation:
+        if isinstance(taken, Take):
+            message.channel.taking.acknowledge(tag)
+        elif intake.channel.ack_emulation:
             keys = intake.unacked_keys()
             intake.raw.eval(ACKNOWLEDGE, len(keys), *keys, tag, taken.before, taken.after)

@@ -163,6 +163,9 @@ class Intake:
                 logger.warning("Cannot give a message back yet, will try again: %s", exc)
                 return
 
+    def goodbye(self) -> None:
+        """The worker ends: kombu's way leaves nothing in its name."""
+
     def once(self, owed: Owed) -> list[Any]:
         """What ``wire.PUSH_BACK_ONCE`` is to be called with."""
         mark = wire.pushed_key(self.channel.global_keyprefix, f"{self._life}:{owed.order}")

@@ -62,6 +62,8 @@ class Pulse:
         incarnation: whose heartbeat it is.
         compose: the heartbeat of this moment; called in this thread.
         on_lease: called after each beat with whether a drain lease exists.
+        on_beat: called after each beat, with a client that knows a timeout; may raise what
+            that raises.
         on_turn: called on every wake-up, before the beat; its result is how many
             seconds to sleep at most before the next.
         on_error: called in the handling of an unexpected error; the thread then ends.
@@ -73,12 +75,14 @@ class Pulse:
         *,
         compose: Callable[[Pulse, Broker], wire.Heartbeat],
         on_lease: Callable[[bool], None],
+        on_beat: Callable[[redis.Redis], None],
         on_turn: Callable[[], float],
         on_error: Callable[[], None],
     ) -> None:
         self._incarnation = incarnation
         self._compose = compose
         self._on_lease = on_lease
+        self._on_beat = on_beat
         self._on_turn = on_turn
         self._on_error = on_error
         self._broker: Broker | None = None
@@ -198,6 +202,7 @@ class Pulse:
                 pipe.sadd(wire.workers_key(broker.prefix), self._incarnation)
                 pipe.get(wire.drain_key(broker.prefix, self._incarnation))
                 *_, lease = pipe.execute()
+            self._on_beat(broker.client)
         except (redis.RedisError, OSError) as exc:
             if self._failures == 0:
                 logger.info("No heartbeat while the broker cannot be reached: %s", exc)

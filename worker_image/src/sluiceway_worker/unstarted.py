@@ -20,6 +20,7 @@ from celery.worker import state
 from celery.worker.request import Request
 
 from sluiceway_worker.intake import Taken
+from sluiceway_worker.takes import Take
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +37,13 @@ def withdraw(consumer: Any) -> list[Request]:
         *_from_semaphore(getattr(consumer.controller, "semaphore", None)),
         *_from_buckets(consumer.task_buckets.values()),
     ]
+
+
+def cancel(consumer: Any, timer: Any) -> None:
+    """Take one request out of the timer; ``timer`` is what the timer returned for it."""
+    consumer.timer.cancel(timer)
+    getattr(timer, "entry", timer).args = ()
+    consumer.qos.decrement_eventually()
 
 
 def rate_limited(consumer: Any) -> int:
@@ -83,5 +91,5 @@ def _from_buckets(buckets: Iterable[Any]) -> Iterable[Request]:
 
 def _is_ours(candidate: Any) -> bool:
     return isinstance(candidate, Request) and isinstance(
-        getattr(candidate.message, "sluiceway", None), Taken
+        getattr(candidate.message, "sluiceway", None), (Taken, Take)
     )

@@ -94,7 +94,8 @@ ENV_STARTED_AT = "SLUICEWAY_STARTED_AT"
 ENV_ACKS = "SLUICEWAY_ACKS"
 """``late``, ``early`` or ``app``: who decides on acknowledgement."""
 ENV_TAKE = "SLUICEWAY_TAKE"
-"""``atomic``: messages are taken by a script where the broker allows it; ``kombu``: not."""
+"""``atomic`` (the default): messages are taken by a script where the broker allows it;
+``kombu``: by ``BRPOP``, as kombu does."""
 ENV_PARK_AFTER = "SLUICEWAY_PARK_AFTER"
 """Seconds: messages are parked whose ETA lies further ahead; ``PARK_AFTER_S`` by default."""
 

@@ -1,0 +1,445 @@
+"""Takes messages for one kombu channel by script, and waits cheaply for the next.
+
+Nothing is ever on its way to this worker: a message is asked for only while a slot is
+free, and the answer is read at once. A script cannot wait, though. So of all the idle
+workers of the same queues one *watches* (it has a lease in Redis, and the server tells it
+of a change, see ``watching``); the others sleep at the server until they are given a
+word, by ``BLPOP`` on a list of their own that holds no messages. A watcher that takes,
+goes or fills up gives the word to one of them, and so does every take that leaves
+something behind. A word, like a watcher, may get lost with its worker: whoever sleeps
+looks by itself after a few seconds.
+
+It answers to the same questions as ``intake.Intake``, which does this on kombu's way.
+Everything here runs on the consumer's thread, but for ``closed``, which anyone may set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from contextlib import suppress
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any
+
+import redis
+from celery.utils.log import get_logger
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import loads
+
+from sluiceway_worker import takes, wire
+from sluiceway_worker.intake import BROKER_ERRORS
+from sluiceway_worker.takes import Script, Take
+from sluiceway_worker.watching import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sluiceway_worker.identity import Identity
+
+logger = get_logger(__name__)
+
+WATCH_MS = 4000
+"""A watch ends by itself after so long, unless it is renewed."""
+
+_LOOK_S = 1.0
+"""A watcher looks, and renews its watch, at least this often."""
+
+_POLL_S = 0.05
+"""As often does one look whom the server does not tell of changes. It is one of all."""
+
+_FULL_S = 0.1
+"""Without an event loop nobody tells of a slot that is free again: look so often."""
+
+_WORD_MS = 60_000
+_SLEEP_S = (1, 5)
+_LOOKS_PER_S = 40
+"""Those who sleep look as rarely as makes this many looks a second together, within
+these bounds in seconds."""
+
+_ANSWER_S = 25.0
+"""A server that does not answer for so long is gone."""
+
+_TURN_S = 0.01
+_TURN = 16
+"""At most for so long, and so many messages, the event loop waits for its other duties."""
+
+_BATCH = 500
+
+
+class Letter(dict):  # type: ignore[type-arg]
+    """A message as kombu passes it on inside, and the take that brought it."""
+
+    take: Take
+
+
+class Taking:
+    """The door of one channel that takes by script.
+
+    Args:
+        channel: the consumer's channel (``transport.TakingChannel``), before it consumes.
+        identity: in whose name messages are held.
+        sure: whether this worker has been heard without a gap, so that what it knows of its
+            messages is true; while it is not, nothing is taken.
+        before: the door of the connection before this one, where there was one.
+    """
+
+    owes = waiting = stuck = False
+    """Nothing can be on its way: see ``intake.Intake``."""
+
+    def __init__(
+        self,
+        channel: Any,
+        identity: Identity,
+        *,
+        sure: Callable[[], bool],
+        before: Any = None,
+    ) -> None:
+        self.channel = channel
+        self.closed: bool = before.closed if before else False
+        self.raw: redis.Redis = redis.Redis(connection_pool=channel.pool)
+        """A client without kombu's key prefixing, on the channel's own connections."""
+        self.outstanding = False
+        """Whether the answer to a take is being read: a greenlet may look in between."""
+        self.incarnation = identity.incarnation
+        self.held: dict[str, None] = before.held if isinstance(before, Taking) else {}
+        """The tags of all that was taken, over this connection or an earlier one, and was
+        neither acknowledged nor given back."""
+        self._holder = identity.holder.to_text()
+        self._sure = sure
+        self._number: int = before._number if isinstance(before, Taking) else 0
+        self._proven: bool = isinstance(before, Taking) and before._proven
+        prefix = channel.global_keyprefix
+        self._mine = [*self.unacked_keys(), wire.held_key(prefix, self.incarnation)]
+        self._watch = Watch(channel)
+        self._watching = False
+        self._look_at = 0.0
+        self._slept_in = False
+        self._words, self._lease = "", ""
+        self._known_queues: tuple[str, ...] = ()
+        self._lists: list[str] = []
+        self._tails: list[bytes] = []
+
+    # What ``drain``, ``giveback`` and ``holding`` ask and tell a door.
+
+    def key(self, name: str) -> str:
+        """The real key of what kombu calls ``name``."""
+        return f"{self.channel.global_keyprefix}{name}"
+
+    def unacked_keys(self) -> list[str]:
+        """The real keys of kombu's hash of held messages, and of its index."""
+        return [self.key(self.channel.unacked_key), self.key(self.channel.unacked_index_key)]
+
+    def settle(self, patience_s: float) -> bool:
+        """Nothing is on its way; see ``intake.Intake.settle``."""
+        return not self.outstanding
+
+    def hasten(self) -> None:
+        """Nothing is to be hastened."""
+
+    def pay(self) -> None:
+        """Nothing is owed."""
+
+    def give_back(self, pipe: Any, take: Take) -> None:
+        """Put on a pipeline that a message goes back to the head of its list."""
+        keys = [*self._mine, self.key(take.source)]
+        pipe.eval(takes.GIVE_BACK_TAKE.source, len(keys), *keys, take.tag, take.tail)
+
+    def acknowledge(self, tag: str) -> None:
+        """Take a message off the books, if it is still mine; may be repeated."""
+        run(self.raw, takes.ACKNOWLEDGE_TAKE, self._mine, tag)
+        self.held.pop(tag, None)
+
+    def forget(self, tag: str) -> None:
+        """A message is no longer held in my name, by another's doing."""
+        self.held.pop(tag, None)
+        self.raw.hdel(self._mine[2], tag)
+
+    def square(self) -> int:
+        """Give back what Redis has in my name and I do not know; how many messages.
+
+        Raises:
+            redis.RedisError: the broker is in trouble. Doing it again is safe.
+        """
+        prefix = self.channel.global_keyprefix
+        # A greenlet may be taking at this very moment: that answer is yet to come.
+        last = takes.tag_of(self.incarnation, self._number - self.outstanding)
+        moved = int(run(self.raw, takes.SETTLE, self._mine, prefix, last, *self.held))
+        if moved:
+            logger.info("Gave %d messages back whose take was never answered", moved)
+        return moved
+
+    def renew(self, client: redis.Redis) -> None:
+        """Keep the visibility timeout from passing over what is held; from any thread."""
+        tags = list(self.held)
+        for start in range(0, len(tags), _BATCH):
+            run(client, takes.RENEW, self._mine[1:2], time(), *tags[start : start + _BATCH])
+
+    def goodbye(self) -> None:
+        """The worker ends: it is no holder any more, unless something is left."""
+        keys = [self._mine[2], wire.holders_key(self.channel.global_keyprefix)]
+        run(self.raw, takes.GOODBYE, keys, self.incarnation)
+
+    def refusal(self) -> str | None:
+        """Why the server will not have messages taken by script; None: it will, or did."""
+        if self._proven:
+            return None
+        prefix = self.channel.global_keyprefix
+        scratch = wire.held_key(prefix, f"{self.incarnation}:probe")
+        keys = [
+            *self._mine,
+            *(scratch, f"{scratch}:words", f"{scratch}:lease"),
+            *(wire.workers_key(prefix), wire.holders_key(prefix)),
+        ]
+        try:
+            run(self.raw, takes.PROBE, keys, f"{self.incarnation}:probe")
+        except redis.ResponseError as exc:
+            return str(exc)
+        except BROKER_ERRORS:
+            return None  # The connection is lost: the next one will be asked.
+        self._proven = True
+        return None
+
+    # Told by the channel and its poller.
+
+    def turn(self, *, loops: bool) -> int:
+        """Take while a slot is free and something is there; else see to waiting.
+
+        Args:
+            loops: whether an event loop calls, which is to turn again at once if there may
+                be more.
+
+        Returns:
+            How many messages were delivered.
+        """
+        delivered = 0
+        ends = monotonic() + _TURN_S
+        while self._wants():
+            if self._slept_in:
+                # It did not want for a while, and may have missed what the others were told.
+                self._slept_in = False
+                if self.channel._in_poll:
+                    self._hang_up()
+            if self._waits():
+                return delivered
+            if delivered >= _TURN or monotonic() >= ends:
+                if loops:
+                    self._come_again()
+                return delivered
+            message = self._take()
+            if message is not None:
+                self._deliver(*message)
+                delivered += 1
+        self._slept_in = True
+        if self._watching:
+            self._step_down()
+        return delivered
+
+    def readable(self) -> None:
+        """The connection of the takes has an answer for who sleeps, or is gone."""
+        channel = self.channel
+        connection = channel.client.connection
+        asleep, word = channel._in_poll, None
+        try:
+            if asleep or connection.can_read(timeout=0):
+                word = connection.read_response()
+        except channel.connection_errors:
+            connection.disconnect()
+            raise
+        finally:
+            channel._in_poll = None
+            flush = getattr(channel, "_flush_brpop_reauth", None)
+            if flush is not None:
+                flush()
+        if word and word not in (b"PONG", "PONG") and not self._wants():
+            self._pass_on()
+
+    def told(self) -> None:
+        """The connection that watches has something to say."""
+        if self._watch.hear():
+            self._look_at = 0.0
+
+    def pause_s(self) -> float | None:
+        """How long nothing needs to be done unless something is heard; None: for ever."""
+        if self._watching:
+            return max(0.0, self._look_at - monotonic())
+        return None if self.channel._in_poll else _FULL_S
+
+    def queues_changed(self) -> None:
+        """A queue was added or cancelled: who waits is to wait for others."""
+        self._step_down()
+        if self.channel._in_poll:
+            self._hang_up()
+
+    def close(self) -> None:
+        """The channel is being closed."""
+        self.closed = True
+        connection = self.channel.client.connection
+        if connection is not None and connection._sock is not None:
+            # Where that fails, the watch ends by itself.
+            with suppress(*BROKER_ERRORS):
+                self._step_down()
+        self._watch.close()
+        if self.channel._in_poll:
+            self._hang_up()
+
+    def forked(self) -> None:
+        """This is a child process now: the connection is its parent's."""
+        self._watch.forked()
+
+    # Taking.
+
+    def _wants(self) -> bool:
+        channel = self.channel
+        return bool(
+            not self.closed
+            and not self.outstanding
+            and channel.active_queues
+            and channel.qos.can_consume()
+            and self._sure()
+        )
+
+    def _waits(self) -> bool:
+        if self.channel._in_poll:
+            return True
+        return self._watching and monotonic() < self._look_at
+
+    def _take(self) -> tuple[str, Take, bytes] | None:
+        """The next message with its queue; None: there is none, and the wait has begun."""
+        channel = self.channel
+        queues = tuple(channel._queue_cycle.consume(len(channel.active_queues)))
+        self._learn(queues)
+        self._number += 1
+        tag = takes.tag_of(self.incarnation, self._number)
+        prefix = channel.global_keyprefix
+        keys = [
+            *self._mine,
+            *(wire.holders_key(prefix), self._words, self._lease, wire.workers_key(prefix)),
+            *self._lists,
+        ]
+        self.outstanding = True
+        try:
+            number, *rest = self._ask(
+                takes.TAKE,
+                keys,
+                *(tag, time(), self.incarnation, self._holder),
+                *(WATCH_MS, _WORD_MS, takes.TOKENS, len(prefix.encode())),
+                *(len(queues), *self._tails),
+            )
+            if number < 0:
+                self._wait(*rest)
+                return None
+            self._watching = False
+            source, queue = self._lists[number][len(prefix) :], queues[number % len(queues)]
+            tail = len(self._tails[number % len(queues)])
+            self.held[tag] = None
+            return queue, Take(self._number, source, tag, tail), rest[0]
+        finally:
+            self.outstanding = False
+
+    def _learn(self, queues: tuple[str, ...]) -> None:
+        if queues == self._known_queues:
+            return
+        channel = self.channel
+        self._known_queues = queues
+        self._lists = [
+            self.key(channel._q_for_pri(queue, step))
+            for step in channel.priority_steps
+            for queue in queues
+        ]
+        self._tails = [takes.tail_for(queue) for queue in queues]
+        # Those who wait for the same lists wait together, whatever their order.
+        name = hashlib.sha1("\n".join(sorted(self._lists)).encode()).hexdigest()[:12]
+        prefix = channel.global_keyprefix
+        self._words, self._lease = wire.words_key(prefix, name), wire.watch_key(prefix, name)
+
+    def _deliver(self, queue: str, take: Take, body: bytes) -> None:
+        channel = self.channel
+        channel._queue_cycle.rotate(queue)
+        try:
+            letter = Letter(loads(bytes_to_str(body)))
+            letter.take = take
+            channel.Message(letter, channel=channel)
+        except Exception:
+            # kombu ends the worker over it and has lost it by then.
+            logger.critical("Dropped what is no message, from %s: %.500r", queue, body)
+            self.acknowledge(take.tag)
+            return
+        if queue in channel.no_ack_queues:
+            self.acknowledge(take.tag)
+        channel.connection._deliver(letter, queue)
+
+    # Waiting.
+
+    def _wait(self, watches: int, workers: int = 0) -> None:
+        channel = self.channel
+        self._watching = bool(watches)
+        if watches:
+            heard = self._watch.arm(self._lists)
+            rest_s = {True: 0.0, False: _LOOK_S, None: _POLL_S * random.uniform(0.7, 1.3)}[heard]
+            self._look_at = monotonic() + rest_s
+            channel.connection.cycle.look_after(rest_s)
+            return
+        least, most = _SLEEP_S
+        sleep_s = min(most, max(least, workers // _LOOKS_PER_S)) + random.randrange(2)
+        connection = self._connection()
+        connection.send_command("BLPOP", self._words, sleep_s, check_health=False)
+        channel._in_poll = connection
+        channel._brpop_sent_at = monotonic()
+
+    def _step_down(self) -> None:
+        if self._watching:
+            self._watching = False
+            self._tell("")
+
+    def _pass_on(self) -> None:
+        self._tell("1")
+
+    def _tell(self, passed_on: str) -> None:
+        keys = [self._words, self._lease]
+        run(self.raw, takes.STEP_DOWN, keys, self.incarnation, _WORD_MS, takes.TOKENS, passed_on)
+
+    def _hang_up(self) -> None:
+        """Sleep no more. A word that comes at this moment is lost, and is not needed for long."""
+        self.channel.client.connection.disconnect()
+        self.channel._in_poll = None
+
+    def _come_again(self) -> None:
+        """Have the event loop turn at once: there is soon something to read."""
+        connection = self._connection()
+        connection.send_command("PING", check_health=False)
+        self.channel._in_poll = connection
+        self.channel._brpop_sent_at = monotonic()
+
+    # The connection of the takes.
+
+    def _connection(self) -> Any:
+        channel = self.channel
+        return channel.connection.cycle.connection_of(channel)
+
+    def _ask(self, script: Script, keys: list[str], *args: Any) -> Any:
+        channel = self.channel
+        connection = self._connection()
+        try:
+            for command, name in (("EVALSHA", script.sha), ("EVAL", script.source)):
+                connection.send_command(command, name, len(keys), *keys, *args)
+                if connection._sock is not channel.connection.cycle.socket_of(channel):
+                    # redis-py has connected anew by itself.
+                    channel.connection.cycle.connection_of(channel)
+                if not connection.can_read(timeout=_ANSWER_S):
+                    raise redis.TimeoutError(f"no answer within {_ANSWER_S:.0f} s")
+                try:
+                    return connection.read_response()
+                except redis.exceptions.NoScriptError:
+                    continue
+        except channel.connection_errors:
+            connection.disconnect()
+            raise
+        raise redis.ResponseError("the server does not run the script it was given")
+
+
+def run(client: redis.Redis, script: Script, keys: list[str], *args: Any) -> Any:
+    """Run a script that the server may know already."""
+    try:
+        return client.evalsha(script.sha, len(keys), *keys, *args)
+    except redis.exceptions.NoScriptError:
+        return client.eval(script.source, len(keys), *keys, *args)
