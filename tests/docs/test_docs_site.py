@@ -24,7 +24,7 @@ def test_every_page_of_the_docs_is_in_the_navigation() -> None:
     listed = set(_pages(config["project"]["nav"]))
 
     pages = {path.as_posix() for path in docs_site.page_files() if path.parts[0] == "docs"}
-    assert pages - listed == set()
+    assert pages - listed == set(), "add them to nav in zensical.toml"
     assert {page for page in listed if not (docs_site.ROOT / page).exists()} == {"index.md"}
 
 
@@ -42,7 +42,7 @@ def test_the_reference_pages_say_what_the_code_says() -> None:
         for path, text in reference_docs.pages().items()
         if not path.exists() or path.read_text(encoding="utf-8") != text
     ]
-    assert stale == []
+    assert stale == [], "run `make generate`"
 
 
 def test_a_field_an_option_and_a_rule_are_in_the_reference() -> None:

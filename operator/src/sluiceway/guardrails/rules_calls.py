@@ -13,8 +13,8 @@ BEYOND_VISIBILITY = Rule(
     severity=Severity.ERROR,
     title="A task waits longer than the visibility timeout",
     reason=(
-        "a worker holds it unacknowledged until it is due, so it is delivered once more each "
-        "time that the visibility timeout passes, and runs as often"
+        "a worker that holds it does not acknowledge it before it is due, so it is delivered once "
+        "more each time that the visibility timeout passes, and runs as often"
     ),
     mend=(
         "set visibility_timeout above the longest wait, or write down when it is due and have "
