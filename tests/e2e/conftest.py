@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,14 +70,36 @@ class Rounds:
     kills: int
     away_s: float
     """Seconds without a broker: several times the cooldown, the window and the ticks."""
+    frozen_s: float
+    """Seconds for which a leader is frozen, at least: until another one leads."""
+    api_away_s: float
+    """Seconds without an API server."""
+    scaling_s: float
+    """Seconds of scaling up and down before the manifests are compared."""
 
 
 @pytest.fixture
 def rounds(request: pytest.FixtureRequest) -> Rounds:
     """A few in the usual run, many with --soak."""
     if request.config.option.soak:
-        return Rounds(scale_downs=50, rollouts=10, kills=20, away_s=60.0)
-    return Rounds(scale_downs=3, rollouts=2, kills=1, away_s=12.0)
+        return Rounds(
+            scale_downs=50,
+            rollouts=10,
+            kills=20,
+            away_s=60.0,
+            frozen_s=40.0,
+            api_away_s=60.0,
+            scaling_s=600.0,
+        )
+    return Rounds(
+        scale_downs=3,
+        rollouts=2,
+        kills=1,
+        away_s=12.0,
+        frozen_s=0.0,
+        api_away_s=5.0,
+        scaling_s=15.0,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -92,13 +115,14 @@ def images(
 
 
 @pytest.fixture(scope="session")
-def operator(images: None, cluster: Cluster) -> Operator:
+def operator(images: None, cluster: Cluster) -> Iterator[Operator]:
     """The operator, installed from manifests/base with the rights that ship, and ready."""
     installed = Operator(cluster.kubectl)
-    installed.install()
-    for one in CLASSES:
-        cluster.kubectl.apply(json.dumps(one))
-    return installed
+    with installed.for_a_while() if isinstance(cluster, ExistingCluster) else nullcontext():
+        installed.install()
+        for one in CLASSES:
+            cluster.kubectl.apply(json.dumps(one))
+        yield installed
 
 
 @pytest.fixture

@@ -12,11 +12,14 @@ from itertools import cycle, pairwise
 import pytest
 from stage.counting import CLEAN
 from stage.fleet import Fleet
+from stage.operator import Operator
 from stage.scene import Scene
 from stage.streams import Watch, watched
 from stage.until import until
 
 from tests.e2e.conftest import Rounds
+
+OTHERWISE = "sluiceway_taskqueue_pods_removed_otherwise_total"
 
 
 def drops(replicas: Watch) -> int:
@@ -44,7 +47,11 @@ def busy(scene: Scene) -> Fleet:
 
 
 def test_scale_downs_and_rollouts_under_work_lose_nothing_cut_nothing_repeat_nothing(
-    scene: Scene, busy: Fleet, rounds: Rounds, capsys: pytest.CaptureFixture[str]
+    scene: Scene,
+    busy: Fleet,
+    operator: Operator,
+    rounds: Rounds,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     asked = bounds()
     with watched(scene.kubectl, "deployment", ".spec.replicas", which=busy.deployment) as replicas:
@@ -68,9 +75,11 @@ def test_scale_downs_and_rollouts_under_work_lose_nothing_cut_nothing_repeat_not
             until(rose, that="the fleet is whole again")
         lowered = drops(replicas)
     scene.await_all_done()
+    otherwise = operator.metric(OTHERWISE, namespace=scene.namespace, taskqueue="exports")
     with capsys.disabled():
         workers = len(scene.tasks.workers())
         print(f"\n{lowered} scale-downs, {rounds.rollouts} rollouts, ", end="")
+        print(f"{otherwise:.0f} pods removed in place of those asked for, ", end="")
         print(f"{len(scene.tasks.published)} tasks on {workers} workers: {scene.tasks.tally()}")
     assert lowered >= rounds.scale_downs
     assert scene.tasks.tally() == CLEAN

@@ -81,6 +81,28 @@ def test_each_problem_is_a_condition_with_a_sentence_and_the_others_go_on(scene:
     assert scene.tasks.tally() == CLEAN
 
 
+@pytest.mark.parametrize(
+    ("worker", "words"),
+    [
+        ({"image": "registry.example/absent:1"}, ["cannot get their image", "absent"]),
+        ({"app": "no_such_module"}, ["ended by themselves", "kubectl logs"]),
+    ],
+    ids=["no image", "crash"],
+)
+def test_a_fleet_that_cannot_start_says_why_and_stops_growing(
+    worker: dict[str, Any], words: list[str], scene: Scene
+) -> None:
+    scaling = {"minReplicas": 1, "target": {"backlogPerReplica": 1}}
+    scene.apply(taskqueue("exports", scene.broker, worker=worker, scaling=scaling))
+    fleet = Fleet(scene.kubectl, "exports")
+    until(lambda: fleet.ready_is("WorkersFailing"), that="it says that its workers fail")
+    told = fleet.condition("Ready") or {}
+    assert [one for one in words if one not in told["message"]] == []
+    scene.tasks.publish("exports", 5, seconds=0.1)
+    until(lambda: fleet.status["reason"] == "WorkersFailing", that="no more workers are added")
+    assert fleet.replicas == 1
+
+
 HPA = {
     "apiVersion": "autoscaling/v2",
     "kind": "HorizontalPodAutoscaler",

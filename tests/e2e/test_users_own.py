@@ -31,6 +31,27 @@ def test_without_an_agent_a_fleet_works_from_zero_to_zero_and_says_what_is_not_k
     assert scene.tasks.tally() == CLEAN
 
 
+def test_an_agent_that_cannot_start_costs_no_task_and_the_status_says_where_to_look(
+    scene: Scene,
+) -> None:
+    broken = {"name": "worker", "env": [{"name": "SLUICEWAY_ACKS", "value": "never heard of"}]}
+    template = {"spec": {"containers": [broken]}}
+    worker, scaling = {"template": template}, {"minReplicas": 1}
+    scene.apply(taskqueue("exports", scene.broker, worker=worker, scaling=scaling))
+    fleet = Fleet(scene.kubectl, "exports")
+    told = fleet.await_condition("WorkersReport", "False")
+    scene.tasks.publish("exports", 3, seconds=0.1)
+    scene.await_all_done()
+    (pod,) = fleet.pods()
+    command = f"kubectl logs {pod['metadata']['name']}"
+    assert (
+        f"the agent did not start, and they run as plain Celery (its first lines say why: {command}"
+        in told["message"]
+    )
+    assert "the agent cannot start" in scene.kubectl.run(*command.split()[1:])
+    assert scene.tasks.tally() == CLEAN
+
+
 def test_a_deployment_of_the_teams_own_is_scaled_and_nothing_else_of_it_is_written(
     scene: Scene,
 ) -> None:

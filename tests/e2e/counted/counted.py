@@ -1,4 +1,4 @@
-"""A user's plain Celery application, whose one task counts its own runs.
+"""A user's plain Celery application, whose tasks count their own runs.
 
 Each run leaves a row when it begins and one when it ends, in a server that no test
 stops: what is lost, cut or run twice is asked of these rows, by task id.
@@ -22,6 +22,15 @@ def work(self, seconds):
     """Take so long."""
     _note(self.request.id, "began")
     time.sleep(seconds)
+    _note(self.request.id, "ended")
+
+
+@app.task(bind=True)
+def held(self):
+    """Take until the test lets all such tasks end."""
+    _note(self.request.id, "began")
+    while not ledger.exists("released"):
+        time.sleep(0.05)
     _note(self.request.id, "ended")
 
 

@@ -42,12 +42,23 @@ class Tasks:
         """The ids of all that the broker has taken."""
 
     def publish(self, queue: str, count: int, *, seconds: float) -> None:
-        """Publish so many tasks, each as an application does it."""
+        """Publish so many tasks that take so long, each as an application does it."""
+        self._send(queue, count, "counted.work", seconds)
+
+    def hold(self, queue: str, count: int) -> None:
+        """Publish so many tasks that run until ``release``."""
+        self._send(queue, count, "counted.held")
+
+    def release(self) -> None:
+        """Let those that are held end."""
+        self._ledger.client.set("released", 1)
+
+    def _send(self, queue: str, count: int, task: str, *arguments: float) -> None:
         port = self._broker.client.connection_pool.connection_kwargs["port"]
         with Celery(broker=f"redis://127.0.0.1:{port}/0") as app:
             app.conf.task_ignore_result = True
             for _ in range(count):
-                sent = app.send_task("counted.work", (seconds,), queue=queue)
+                sent = app.send_task(task, arguments, queue=queue)
                 self.published.append(sent.id)
 
     def push(self, queue: str, count: int, *, seconds: float) -> float:

@@ -29,6 +29,12 @@ class Fleet:
         """What is asked of the Deployment."""
         return int(self.kubectl.get("deployment", self.deployment)["spec"]["replicas"])
 
+    def at_rest(self) -> tuple[Any, ...]:
+        """All that lasts: what is asked of the Deployment, who is there, what is said."""
+        said = {one["type"]: one["status"] for one in self.status.get("conditions", ())}
+        stored = self.kubectl.get("deployment", self.deployment)
+        return stored["spec"], len(self.pods()), said
+
     def pods(self) -> list[dict[str, Any]]:
         """Those that are there, leaving ones included."""
         return self.kubectl.items("pods", self.selector)
@@ -37,6 +43,10 @@ class Fleet:
         """One condition of the status, if it is there."""
         found = [one for one in self.status.get("conditions", ()) if one["type"] == kind]
         return found[0] if found else None
+
+    def ready_is(self, reason: str) -> bool:
+        """Whether the condition Ready has that reason now."""
+        return (self.condition("Ready") or {}).get("reason") == reason
 
     def await_condition(self, kind: str, status: str = "True") -> dict[str, Any]:
         """The condition, as soon as it has that status."""

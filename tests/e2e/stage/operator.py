@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
 from testcluster.kubectl import Kubectl
+from testcluster.local import ClusterNeedsError
 from testcluster.paths import MANIFESTS
 
 from stage.until import until
 
 NAMESPACE = "sluiceway-system"
+CRD = "taskqueues.sluiceway.dev"
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:sluiceway"
 
 
@@ -25,6 +30,23 @@ class Operator:
         self.cluster.run("apply", "-k", MANIFESTS / "base")
         self.cluster.run("wait", "crd", "--all", "--for=condition=Established", "--timeout=30s")
         self.await_ready()
+
+    @contextmanager
+    def for_a_while(self) -> Iterator[None]:
+        """Leave a user's cluster as it was found.
+
+        Raises:
+            ClusterNeedsError: it has TaskQueues of its own, which would go with ours.
+        """
+        if self.cluster.try_run("get", "crd", CRD).code == 0:
+            raise ClusterNeedsError(
+                f"the cluster of {self.cluster.kubeconfig} has {CRD} already, and the scenes "
+                "install and remove them: use a cluster without Sluiceway"
+            )
+        try:
+            yield
+        finally:
+            self.cluster.run("delete", "--ignore-not-found", "-k", MANIFESTS / "base")
 
     def await_ready(self) -> None:
         """Return when all replicas are ready."""
@@ -60,13 +82,28 @@ class Operator:
         found = [one["spec"] for one in leases if one["metadata"]["name"] == "sluiceway"]
         return found[0] if found else {}
 
-    def logs(self) -> str:
-        """The last lines of each replica, and what Kubernetes says of them."""
+    def metric(self, name: str, **labels: str) -> float:
+        """What the leader counts: the sum of all samples of that name with those labels."""
+        pod = f"/api/v1/namespaces/{NAMESPACE}/pods/{self.leader()}:8080"
+        text = self.cluster.run("get", "--raw", f"{pod}/proxy/metrics")
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    def logs(self, which: str = "--tail=60") -> str:
+        """What each replica has said, the process before the last restart included.
+
+        Args:
+            which: of its lines, as ``kubectl logs`` has it; the last ones otherwise.
+        """
         said = []
         for pod in self.pods():
             name = pod["metadata"]["name"]
             for more in ((), ("--previous",)):
-                outcome = self.kubectl.try_run("logs", name, "--tail=60", *more)
+                outcome = self.kubectl.try_run("logs", name, which, *more)
                 if outcome.code == 0:
                     said.append(f"--- {name} {' '.join(more)}\n{outcome.stdout}")
         return "\n".join(said)

@@ -60,6 +60,10 @@ class Server:
     def stop(self) -> None:
         """End the server; its port is closed until ``start``, and it forgets nothing."""
         self._kubectl.run("exec", self.name, "--", "python", "-c", STOP)
+        self.reach_again()
+
+    def reach_again(self) -> None:
+        """Take a new client from now on: the way through the API server broke."""
         self._client = None
 
     def start(self) -> None:
