@@ -71,11 +71,18 @@ class Shop:
     def beat(self, incarnation: str) -> None:
         self.redis.set(wire.heartbeat_key(self.prefix, incarnation), "{}", px=60_000)
 
-    def steps(self, incarnation: str = "w:1", *, max_deliveries: int = 3, **how: Any) -> Any:
+    def steps(
+        self,
+        incarnation: str = "w:1",
+        *,
+        max_deliveries: int = 3,
+        only: Any = None,
+        **how: Any,
+    ) -> Any:
         told = {"at": time.time(), "reason": "exit code 1", "blamed": True, **how}
         death = Death(incarnation=incarnation, **told)
         place = Place(prefix=self.prefix)
-        return recovery(place, death, fleet=FLEET, max_deliveries=max_deliveries)
+        return recovery(place, death, fleet=FLEET, max_deliveries=max_deliveries, only=only)
 
     def recover(self, incarnation: str = "w:1", **how: Any) -> Recovered:
         return recover(self.redis, self.steps(incarnation, **how))

@@ -240,3 +240,13 @@ def test_it_says_what_may_have_been_running_by_name_and_number(shop: Any) -> Non
     recovered = shop.recover()
     assert recovered.names() == "2 × shop.work"
     assert recovered.moved == 3
+
+
+def test_of_one_that_lives_only_what_its_lost_process_ran_comes_back(shop: Any) -> None:
+    lost, kept = shop.send(), shop.send()
+    tag = shop.take("w:1")
+    shop.take("w:1")
+    shop.beat("w:1")
+    assert shop.recover(only=[tag]).returned == 1
+    assert shop.ids() == [lost]
+    assert (shop.taken(), shop.held(), shop.holders()) == ([kept], 1, {"w:1"})

@@ -19,7 +19,7 @@ from sluiceway_worker import wire
 from sluiceway_worker.fate import MAX_DELIVERIES, Death, fate_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 
     import redis
 
@@ -127,6 +127,7 @@ def recovery(
     fleet: str = "",
     max_deliveries: int = MAX_DELIVERIES,
     finished: Callable[[str], bool] | None = None,
+    only: Collection[str] | None = None,
 ) -> Steps:
     """Everything that the dead incarnation holds goes where it belongs.
 
@@ -136,6 +137,7 @@ def recovery(
         max_deliveries: deaths after which a message is a dead letter.
         finished: says of a task id whether its run is known to have succeeded. Default:
             Celery's results in the same database are looked at.
+        only: these tags alone, of an incarnation that lives: a process of its pool died.
 
     Yields:
         Batches of commands; their replies are to be sent back, errors as exceptions.
@@ -150,7 +152,7 @@ def recovery(
         (raw,) = _checked((yield [("HGETALL", keys.held)]))
         held = {_str(tag): _str(how) for tag, how in _pairs(raw)}
         # The oldest take is pushed last: it is the first to be taken again.
-        tags = sorted(held, reverse=True)
+        tags = sorted(held if only is None else held.keys() & only, reverse=True)
         for start in range(0, len(tags), _BATCH):
             chunk = tags[start : start + _BATCH]
             sizes = _checked((yield [("HSTRLEN", keys.unacked, tag) for tag in chunk]))
@@ -160,6 +162,8 @@ def recovery(
                 )
                 if done.lives:
                     return done
+        if only is not None:
+            break
         (left,) = _checked(
             (yield [_script(LET_GO, keys.held, keys.holders, keys.heartbeat, death.incarnation)])
         )
