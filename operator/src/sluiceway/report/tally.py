@@ -67,7 +67,9 @@ class Tally:
             now = {(one.queue, one.name): one for one in done}
             before = self._workers.get(incarnation)
             for key, one in now.items():
-                self._grow(key, before.done.get(key, _NOTHING) if before else _NOTHING, one)
+                was = before.done.get(key, _NOTHING) if before else _NOTHING
+                if one != was:  # most names are quiet at most times
+                    self._grow(key, was, one)
             self._workers[incarnation] = _Worker(heard_at=at, done=now)
         self._workers = {
             incarnation: worker
