@@ -291,6 +291,13 @@ def test_the_command_writes_valid_taskqueues_with_their_remarks_as_comments(
         assert remark.replace(" ", "") in comment.replace(" ", "")
 
 
+def test_the_hpa_that_keda_made_itself_is_left_alone() -> None:
+    own = copy.deepcopy(objects("hpa")[0])
+    own["metadata"]["ownerReferences"] = [{"kind": "ScaledObject", "name": "exports"}]
+
+    assert bundle_of([own, *objects("hpa")]).autoscalers == objects("hpa")
+
+
 def test_the_command_converts_the_rest_where_one_cannot_be(tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text(

@@ -144,6 +144,17 @@ def test_what_an_application_prints_while_it_is_loaded_does_no_harm(tmp_path: Pa
     assert load_app("loud", workdir=tmp_path).tasks == ()
 
 
+def test_settings_with_a_prefix_as_in_django_count_as_given(tmp_path: Path) -> None:
+    (tmp_path / "conf.py").write_text("CELERY_TASK_ACKS_LATE = False\n", encoding="utf-8")
+    text = (
+        "from celery import Celery\n"
+        'app = Celery("prefixed")\napp.config_from_object("conf", namespace="CELERY")\n'
+    )
+    (tmp_path / "prefixed.py").write_text(text, encoding="utf-8")
+
+    assert load_app("prefixed", workdir=tmp_path).given == {"task_acks_late"}
+
+
 def test_an_application_that_ends_its_process_is_told(tmp_path: Path) -> None:
     (tmp_path / "gone.py").write_text("import os\nos._exit(7)\n", encoding="utf-8")
 

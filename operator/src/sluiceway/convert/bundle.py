@@ -51,7 +51,9 @@ def bundle_of(objects: Iterable[Any]) -> Bundle:
         elif kind == "ScaledObject":
             bundle.scaled_objects.append(obj)
         elif kind == "HorizontalPodAutoscaler":
-            bundle.autoscalers.append(obj)
+            # The one that KEDA makes for a ScaledObject goes with it.
+            if not _made_by_keda(obj):
+                bundle.autoscalers.append(obj)
         elif kind == "Deployment":
             bundle.deployments.append(obj)
         elif kind in _AUTHENTICATIONS:
@@ -59,6 +61,11 @@ def bundle_of(objects: Iterable[Any]) -> Bundle:
         else:
             bundle.others.append(kind)
     return bundle
+
+
+def _made_by_keda(autoscaler: Object) -> bool:
+    owners = (autoscaler.get("metadata") or {}).get("ownerReferences") or ()
+    return any(one.get("kind") == "ScaledObject" for one in owners)
 
 
 def _find(objects: Iterable[Object], namespace: str | None, name: str) -> Object | None:

@@ -61,7 +61,7 @@ def portray(name: str) -> dict[str, Any]:
         "celery": celery.__version__,
         "main": _file_of_module(app, name),
         "settings": {key: _plain(app.conf.get(key)) for key in SETTINGS},
-        "given": [key for key in SETTINGS if app.conf.value_set_for(key)],
+        "given": [key for key in SETTINGS if _given(app.conf, key)],
         "broker": _scheme(app.conf.broker_read_url),
         "backend": _scheme(app.conf.result_backend),
         "tasks": [
@@ -74,6 +74,14 @@ def portray(name: str) -> dict[str, Any]:
             for entry, given in (app.conf.beat_schedule or {}).items()
         ],
     }
+
+
+def _given(conf: Any, key: str) -> bool:
+    """Whether the application sets it, under whatever name: Celery's defaults lie last."""
+    try:
+        return key in type(conf)({}, conf.maps[:-1], conf._keys, conf.prefix)
+    except (AttributeError, TypeError):
+        return bool(conf.value_set_for(key))
 
 
 def _task(app: Any, task: Any) -> dict[str, Any]:
