@@ -10,10 +10,20 @@ import pytest
 
 from sluiceway.broker.commands import forget_workers, hold_leases
 from sluiceway.broker.holders import carry_out, read_holders
+from sluiceway.broker.parked import release_due, stand_by
 from sluiceway.observe import Waking
 from sluiceway_worker.fate import Death
 from sluiceway_worker.recovery import Place, recovery
-from sluiceway_worker.wire import Holder, drain_key, held_key, holders_key, workers_key
+from sluiceway_worker.wire import (
+    Holder,
+    drain_key,
+    held_key,
+    holders_key,
+    parked_bodies_key,
+    parked_key,
+    parked_lists_key,
+    workers_key,
+)
 
 GUIDE = Path(__file__).parents[3] / "docs" / "how-to" / "run-on-kubernetes.md"
 
@@ -74,6 +84,14 @@ async def test_with_the_documented_acl_the_operator_reads_asks_tidies_and_is_wok
         assert (done.returned, done.dead) == ((1, 0), (0, 1))[died]
         plain.hset("unacked", "dead:1:1", '[{"headers": {"id": "x"}}, "", "video"]')
         plain.hset(held_key("", "dead:1"), "dead:1:1", "14:video")
+
+    # And what was parked, when it is due.
+    plain.hset(parked_bodies_key("", "video"), "tag", "{}")
+    plain.zadd(parked_key("", "video"), {"tag": 1.0})
+    plain.zadd(parked_lists_key(""), {"video": 1.0})
+    await stand_by(broker, prefix="", fleets=["shop/video"], asker="operator")
+    assert (await reader.read(fleets)).due(fleets[0], 0.0) == ("video",)
+    assert await release_due(broker, prefix="", lists=["video"], until=2.0) == 1
 
     waking = Waking(timeout_s=2.0)
     try:

@@ -69,27 +69,43 @@ Returns 1: parked; 0: not mine any more; 2: it stays where it is, because nobody
 or the value is of unknown form.
 """
 
-RELEASE = """
-local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
-local moved = 0
-for i = #due, 1, -1 do
-  local message = redis.call('HGET', KEYS[2], due[i])
+_BACK = """
+-- Nothing is begun that may not be ended: a user's rights may be cut short.
+redis.call('ZADD', KEYS[4], 'XX', 0, '')
+local function back(name, eta)
+  local message = redis.call('HGET', KEYS[2], name)
+  redis.call('ZREM', KEYS[1], name)
   if message then
     local pushed = redis.pcall('RPUSH', KEYS[3], message)
-    if type(pushed) == 'table' and pushed.err then return pushed end
-    moved = moved + 1
+    if type(pushed) == 'table' and pushed.err then
+      redis.call('ZADD', KEYS[1], eta, name)
+      return pushed
+    end
+    redis.call('HDEL', KEYS[2], name)
   end
-  redis.call('ZREM', KEYS[1], due[i])
-  redis.call('HDEL', KEYS[2], due[i])
 end
-local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-if first[1] then
-  redis.call('ZADD', KEYS[4], first[2], ARGV[3])
-else
-  redis.call('ZREM', KEYS[4], ARGV[3])
+local function register(source)
+  local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+  if first[1] then
+    redis.call('ZADD', KEYS[4], first[2], source)
+  else
+    redis.call('ZREM', KEYS[4], source)
+  end
 end
-return moved
 """
+
+RELEASE = (
+    _BACK
+    + """
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'WITHSCORES', 'LIMIT', 0, ARGV[2])
+for i = #due - 1, 1, -2 do
+  local problem = back(due[i], due[i + 1])
+  if problem then return problem end
+end
+register(ARGV[3])
+return #due / 2
+"""
+)
 """Move what is due to the head of the list that it was taken from, the earliest foremost.
 
 KEYS: the parked ETAs and messages of the source list, that list, the lists that have some.
@@ -97,22 +113,17 @@ ARGV: until which ETA (Unix seconds, or ``+inf``); how many at most; the source 
 the prefix. Returns how many went back.
 """
 
-RELEASE_ONE = """
+RELEASE_ONE = (
+    _BACK
+    + """
 local eta = redis.call('ZSCORE', KEYS[1], ARGV[1])
-local message = redis.call('HGET', KEYS[2], ARGV[1])
-if not eta or not message then return 0 end
-local pushed = redis.pcall('RPUSH', KEYS[3], message)
-if type(pushed) == 'table' and pushed.err then return pushed end
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('HDEL', KEYS[2], ARGV[1])
-local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-if first[1] then
-  redis.call('ZADD', KEYS[4], first[2], ARGV[2])
-else
-  redis.call('ZREM', KEYS[4], ARGV[2])
-end
+if not eta then return 0 end
+local problem = back(ARGV[1], eta)
+if problem then return problem end
+register(ARGV[2])
 return 1
 """
+)
 """The same for one message, due or not. KEYS: as ``RELEASE``. ARGV: its name in the park,
 the source list without the prefix. Returns 1: it went back; 0: it is not there."""
 

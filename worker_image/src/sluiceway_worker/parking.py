@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
+EARLY = "early"
+"""Where a fleet is to acknowledge early, all is as Celery has it then."""
+
 _TURN = 50
 """So many are parked in one turn of the consumer at most; it has other duties."""
 
@@ -60,6 +63,7 @@ class Parking:
         self._drain = drain
         self._clock_offset = clock_offset
         self._after_s = after_s()
+        self._may = bool(fleet) and os.environ.get(wire.ENV_ACKS) != EARLY
         self._far: dict[Request, Any] = {}
         """What is far ahead, and Celery's timer for it."""
         self._stood_by = False
@@ -67,7 +71,7 @@ class Parking:
 
     def scheduled(self, request: Request, timer: Any) -> None:
         """A request was put into the timer, to enter the pool at its ETA."""
-        if self._is_far(request) and _can_be_moved(request):
+        if self._may and self._is_far(request) and _can_be_moved(request):
             self._far[request] = timer
 
     def turn(self) -> None:
@@ -102,7 +106,7 @@ class Parking:
                 pipe.exists(wire.parking_key(prefix, self._fleet))
                 pipe.zrangebyscore(lists, "-inf", until, start=0, num=_LISTS)
                 stood_by, due = pipe.execute()
-            self._stood_by = bool(stood_by and self._fleet)
+            self._stood_by = bool(stood_by)
             moved = sum(release(client, prefix, source, until) for source in due)
         except redis.ResponseError as exc:
             self._refuse(exc)
@@ -179,10 +183,9 @@ def release(client: redis.Redis, prefix: str, source: str | bytes, until: float)
 
 
 def _can_be_moved(request: Request) -> bool:
-    """Whether it stands in ``unacked``, and is acknowledged after its run only."""
+    """Whether it stands in ``unacked`` until its run: what was broadcast does not."""
     message = request.message
     return bool(
         isinstance(getattr(message, "sluiceway", None), (Taken, Take))
         and getattr(message.channel, "ack_emulation", False)
-        and request.task.acks_late
     )

@@ -65,6 +65,15 @@ async def stand_by(broker: Broker, *, prefix: str, fleets: Iterable[str], asker:
         _checked(broker, await broker.run(calls))
 
 
+async def stand_by_no_more(broker: Broker, *, prefix: str, fleet: str) -> None:
+    """From here on the fleet's workers park nothing, until somebody stands by again.
+
+    Raises:
+        BrokerError: it was not done.
+    """
+    _checked(broker, await broker.run([("DEL", wire.parking_key(prefix, fleet))]))
+
+
 async def release_due(broker: Broker, *, prefix: str, lists: Iterable[str], until: float) -> int:
     """Bring back what is due of these lists, a batch of each; how many messages went.
 
@@ -87,7 +96,7 @@ async def release_all(
         BrokerError: not all of it was done. Doing it again is safe.
     """
     if fleet is not None:
-        _checked(broker, await broker.run([("DEL", wire.parking_key(prefix, fleet))]))
+        await stand_by_no_more(broker, prefix=prefix, fleet=fleet)
     moved = 0
     for one in lists:
         while True:

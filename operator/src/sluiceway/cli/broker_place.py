@@ -12,6 +12,7 @@ from sluiceway.cli.output import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from sluiceway.broker.address import BrokerAddress
+    from sluiceway.broker.reading import BrokerQueue
     from sluiceway.kube.client import KubeClient
 
 
@@ -23,6 +24,8 @@ class BrokerPlace:
     prefix: str
     fleet: str | None
     """``namespace/name``; None for all."""
+    queues: tuple[BrokerQueue, ...] | None = None
+    """The fleet's queues; None where nobody can tell."""
 
 
 def named(url: str, prefix: str, taskqueue: str | None, namespace: str | None) -> BrokerPlace:
@@ -64,6 +67,7 @@ async def _look_up(client: KubeClient, namespace: str, name: str) -> BrokerPlace
     from sluiceway.cluster.urls import address_in, url_of
     from sluiceway.kube.errors import NOT_FOUND, KubeError
     from sluiceway.kube.secrets import KeyReader
+    from sluiceway.observe import Watched
 
     path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/taskqueues/{name}"
     try:
@@ -91,7 +95,10 @@ async def _look_up(client: KubeClient, namespace: str, name: str) -> BrokerPlace
     except AddressError as exc:
         raise CommandError(f"{namespace}/{name}: {exc}", ExitCode.UNAVAILABLE) from exc
     return BrokerPlace(
-        address=address, prefix=found.spec.broker.key_prefix, fleet=f"{namespace}/{name}"
+        address=address,
+        prefix=found.spec.broker.key_prefix,
+        fleet=f"{namespace}/{name}",
+        queues=Watched.of(found, url.value).broker_queues,
     )
 
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "check": "Check TaskQueues in files, and the Celery application that they run.",
     "explain": "Say why a fleet has as many workers as it has, here or in a cluster.",
     "dead": "List, release or drop messages that too many workers died of.",
+    "eta": "List or release messages with a far ETA, which no worker holds until then.",
     "top": "Show the TaskQueues of a cluster live.",
     "simulate": "Play a trace: how long tasks would have waited, and what it would have cost.",
     "convert": "Turn KEDA ScaledObjects and HPAs into TaskQueues.",

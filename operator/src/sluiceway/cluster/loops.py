@@ -10,6 +10,7 @@ from typing import Protocol
 
 from sluiceway.act.leases import BrokerLeases
 from sluiceway.act.recoveries import Recoveries, Told, charge_of
+from sluiceway.act.unpark import unpark
 from sluiceway.broker.address import BrokerAddress
 from sluiceway.broker.connection import Brokers
 from sluiceway.cluster.fleet import DeploymentFleet
@@ -101,8 +102,13 @@ class BrokerLoops:
         if (running := self._running.get(address)) is not None:
             running.loop.touch(key)
 
-    async def drop(self, key: str, address: Address) -> None:
-        """Tick this fleet on this broker no more."""
+    async def drop(self, key: str, address: Address, *, gone: Watched | None = None) -> None:
+        """Tick this fleet on this broker no more.
+
+        Args:
+            gone: the fleet, where nobody will start it in time any more: what it parked
+                goes back to its queues.
+        """
         if address is not None:
             self._recoveries.drop(key, self._brokers.get(address))
         running = self._running.get(address)
@@ -110,6 +116,13 @@ class BrokerLoops:
             return
         running.loop.drop(key)
         running.fleets.discard(key)
+        if gone is not None and address is not None and self._may_act():
+            await unpark(
+                self._brokers.get(address),
+                fleet=key,
+                prefix=gone.prefix,
+                queues=gone.broker_queues,
+            )
         if not running.fleets:
             del self._running[address]
             running.task.cancel()

@@ -220,7 +220,7 @@ class Term:
         spec = self._specs.taskqueues.get(key)
         held = self._held.get(key)
         if held is not None and (spec is None or spec.uid != held.uid):
-            await self._let_be(key)
+            await self._let_be(key, gone=spec is None)
         if spec is None:
             self._use(key, frozenset())
             self._missing_since.pop(key, None)
@@ -294,17 +294,19 @@ class Term:
         )
         self._loops.put(fleet)
         if before is not None and before.fleet.watched.address != watched.address:
-            await self._loops.drop(key, before.fleet.watched.address)
+            left = before.fleet.watched
+            await self._loops.drop(key, left.address, gone=left)
 
-    async def _let_be(self, key: str) -> None:
-        """Tick the fleet no more; its workers stay as they are."""
+    async def _let_be(self, key: str, *, gone: bool = False) -> None:
+        """Tick the fleet no more; its workers stay as they are, unless its TaskQueue is gone."""
         held = self._held.get(key)
         if held is None:
             return
         del self._held[key]
         if held.following is not None:
             held.following.cancel()
-        await self._loops.drop(key, held.fleet.watched.address)
+        watched = held.fleet.watched
+        await self._loops.drop(key, watched.address, gone=watched if gone else None)
 
     def _tick(self, key: str) -> None:
         if (held := self._held.get(key)) is not None:

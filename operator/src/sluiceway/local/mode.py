@@ -27,6 +27,7 @@ from typing import Self
 
 from sluiceway.act.leases import BrokerLeases
 from sluiceway.act.recoveries import Recoveries, charge_of
+from sluiceway.act.unpark import unpark
 from sluiceway.api.taskqueue import TaskQueue
 from sluiceway.broker.address import AddressError, BrokerAddress, parse_address
 from sluiceway.broker.connection import Brokers
@@ -109,6 +110,7 @@ class LocalMode:
         self._failures: dict[str, str] = {}
         self._recoveries = Recoveries(self)
         self._embeds = EMBEDDED in self._brokers_of.values()
+        self._brokers: Brokers | None = None
         self._stopping = False
         self._stack = AsyncExitStack()
 
@@ -142,6 +144,10 @@ class LocalMode:
         await self._recoveries.look()
         for key in self.fleets:
             self._recoveries.drop(key)
+        brokers, self._brokers = self._brokers, None
+        if brokers is not None:
+            # Nobody starts these fleets in time from now on.
+            await asyncio.gather(*(_unpark(brokers, one.watched) for one in self.fleets.values()))
         await self._stack.aclose()
 
     async def stop_cold(self) -> None:
@@ -181,7 +187,7 @@ class LocalMode:
             self._stack.push_async_callback(server.stop)
             self._brokers_of = {key: url or server.url for key, url in self._brokers_of.items()}
 
-        brokers = Brokers()
+        brokers = self._brokers = Brokers()
         self._stack.push_async_callback(brokers.close)
         agent_path = None if settings.python is None else link_agent(run.path)
         for taskqueue in self._taskqueues:
@@ -298,6 +304,16 @@ class LocalMode:
             if isinstance(exc, Exception):
                 for fleet in self.fleets:
                     self.failed(fleet, time.time(), exc)
+
+
+async def _unpark(brokers: Brokers, watched: Watched) -> None:
+    assert watched.address is not None, "checked when this run was made"
+    await unpark(
+        brokers.get(watched.address),
+        fleet=watched.key,
+        prefix=watched.prefix,
+        queues=watched.broker_queues,
+    )
 
 
 _ASKER = f"sluiceway local, process {os.getpid()} on {socket.gethostname()}"

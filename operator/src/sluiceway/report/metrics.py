@@ -196,8 +196,18 @@ FLEET_GAUGES: tuple[FleetGauge, ...] = (
     ),
     _gauge(
         "taskqueue_tasks_scheduled",
-        "Messages with an ETA in the future that workers hold.",
+        "Messages with an ETA in the future that workers hold, or that are parked.",
         _scheduled,
+    ),
+    _gauge(
+        "taskqueue_tasks_parked",
+        "Messages with a far ETA that no worker holds; they come back shortly before it.",
+        lambda status: _one(status.parked if _readable(status) else None),
+    ),
+    _gauge(
+        "taskqueue_parked_overdue_seconds",
+        "How long ago the first parked message came due; 0 while none has.",
+        lambda status: _one(status.overdue_s if _readable(status) else None),
     ),
     _gauge(
         "taskqueue_arrival_rate",

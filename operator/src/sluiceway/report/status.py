@@ -62,7 +62,7 @@ class FleetStatus:
     """The longest wait among its queues; None when nothing waits or it is unknown."""
     in_flight: int | None
     scheduled: int
-    """Messages with a future ETA that its workers hold."""
+    """Messages with a future ETA that its workers hold, or that are parked."""
     arrival_rate_per_s: float | None
     """Tasks that arrive per second; None while that cannot be told."""
     mean_run_time_s: float | None
@@ -86,6 +86,17 @@ class FleetStatus:
     """How long a task may wait; None where the target is another."""
     longest_task_s: float | None = None
     """The longest that one task may run; None where nobody said."""
+
+    @property
+    def parked(self) -> int:
+        """Messages with a far ETA that were moved aside until then; in ``scheduled``, too."""
+        return sum(queue.parked for queue in self.queues)
+
+    @property
+    def overdue_s(self) -> float:
+        """How long ago the first parked message came due; 0 while none has."""
+        etas = [eta for queue in self.queues for eta in queue.parked_etas]
+        return max(0.0, self.at - min(etas, default=self.at))
 
     def condition(self, type_: str) -> Condition:
         """The condition of this type; every status has all of them."""
@@ -146,7 +157,8 @@ def status_of(
         waiting=(sum(q.length or 0 for q in observation.queues) if observation.known else None),
         oldest_wait_s=max(waits, default=None),
         in_flight=observation.in_flight,
-        scheduled=sum(w.scheduled for w in observation.workers),
+        scheduled=sum(w.scheduled for w in observation.workers)
+        + sum(q.parked for q in observation.queues),
         arrival_rate_per_s=_arrival_rate(observation, decision, before),
         mean_run_time_s=decision.history.learned.all_runs.mean_s,
         workers_report=observation.workers_report,

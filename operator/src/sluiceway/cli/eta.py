@@ -1,0 +1,168 @@
+"""`sluiceway eta`: messages with a far ETA that were moved aside until then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sluiceway.cli.broker_place import BrokerPlace, in_cluster, named, without_kind
+from sluiceway.cli.output import CommandError, ExitCode, Output, to_json
+
+if TYPE_CHECKING:
+    from sluiceway.broker.connection import Broker
+    from sluiceway.broker.parked import ParkedMessage
+
+
+class Action(StrEnum):
+    """What is to be done with parked messages."""
+
+    LIST = "list"
+    RELEASE = "release"
+
+
+def eta(
+    action: Annotated[
+        Action,
+        typer.Argument(
+            help="list: a line for each, the first to come due first; release: give them back "
+            "to their queues now, with their ETA."
+        ),
+    ],
+    tasks: Annotated[
+        list[str] | None, typer.Argument(help="Ids of tasks, or how they begin. Default: all.")
+    ] = None,
+    taskqueue: Annotated[
+        str | None,
+        typer.Option(
+            "-q",
+            "--taskqueue",
+            help="Those of this TaskQueue: video, or shop/video. With --url: of this queue.",
+        ),
+    ] = None,
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            "-n",
+            "--namespace",
+            help="The TaskQueue's namespace. Default: that of the kubeconfig's context.",
+        ),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Look into this broker, without a cluster: redis://localhost:6379/0."),
+    ] = None,
+    prefix: Annotated[
+        str, typer.Option(help="With --url: the application's global_keyprefix.")
+    ] = "",
+    every: Annotated[bool, typer.Option("--all", help="Release all of them.")] = False,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Ask this cluster. Default: KUBECONFIG, or the pod's service account, or "
+            "~/.kube/config.",
+        ),
+    ] = None,
+    output: Annotated[
+        Output, typer.Option("--output", "-o", help="json: one object a line.")
+    ] = Output.TEXT,
+) -> None:
+    """Look after messages with a far ETA that no worker holds, so that fleets can rest.
+
+    They come back by themselves shortly before they are due. Release them before Sluiceway
+    leaves a broker for good; while an operator stands by, a worker that takes one parks it
+    again. In a cluster they are found by their TaskQueue: sluiceway eta list -q video -n
+    shop. The broker must be reached from here; from outside of the cluster forward its port
+    and give --url redis://localhost:6379/0.
+    """
+    chosen = tuple(tasks or ())
+    if action is Action.RELEASE and bool(chosen) is every:
+        raise CommandError("release which? Name ids of tasks, or write --all")
+    if url is not None:
+        place = named(url, prefix, None, None)
+        queue = None if taskqueue is None else without_kind(taskqueue)
+    elif taskqueue is not None:
+        place, queue = in_cluster(taskqueue, namespace, kubeconfig), None
+    else:
+        raise CommandError("whose? Name a TaskQueue (-q video -n shop), or a broker (--url)")
+    asyncio.run(_run(action, chosen, place, queue, output))
+
+
+async def _run(
+    action: Action, tasks: Sequence[str], place: BrokerPlace, queue: str | None, output: Output
+) -> None:
+    from sluiceway.broker.connection import Broker
+    from sluiceway.broker.errors import BrokerError
+    from sluiceway.broker.parked import lists_of, parked_messages
+
+    lists = None if place.queues is None else lists_of(place.queues)
+    broker = Broker(place.address)
+    try:
+        found = [
+            {**_about(one), "parked": one}
+            for one in await parked_messages(broker, prefix=place.prefix, lists=lists)
+            if queue is None or _queue(one) == queue
+        ]
+        if tasks:
+            found = [one for one in found if str(one["id"]).startswith(tuple(tasks))]
+            if not found:
+                raise CommandError(
+                    f"there is no parked message of {', '.join(tasks)}", ExitCode.PROBLEMS
+                )
+        if action is Action.RELEASE:
+            await _release(broker, place, [one["parked"] for one in found])
+            return
+        for one in found:
+            one.pop("parked")
+            typer.echo(to_json(one) if output is Output.JSON else "  ".join(map(str, _line(one))))
+    except BrokerError as exc:
+        raise CommandError(str(exc), ExitCode.UNAVAILABLE) from exc
+    finally:
+        await broker.close()
+
+
+async def _release(broker: Broker, place: BrokerPlace, found: Sequence[ParkedMessage]) -> None:
+    from sluiceway.broker.parked import release_one, stand_by_no_more
+
+    if place.fleet is not None:
+        await stand_by_no_more(broker, prefix=place.prefix, fleet=place.fleet)
+    # The one that is due last goes first: the earliest ends up foremost.
+    done = 0
+    for one in reversed(found):
+        done += await release_one(broker, prefix=place.prefix, parked=one)
+    typer.echo(f"{done} released")
+
+
+def _line(about: dict[str, Any]) -> Iterable[Any]:
+    return about["eta"], about["id"] or "?", about["task"] or "?", about["list"]
+
+
+def _about(parked: ParkedMessage) -> dict[str, Any]:
+    from sluiceway_worker.splice import SpliceError, read_member
+
+    try:
+        headers = read_member(parked.message, "headers")
+    except SpliceError:
+        headers = None
+    told = headers if isinstance(headers, dict) else {}
+    return {
+        "eta": datetime.fromtimestamp(parked.eta, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "id": told.get("id") or "",
+        "task": told.get("task") or "",
+        # kombu's separator of priorities consists of control characters.
+        "list": parked.list.encode("unicode_escape").decode(),
+        "bytes": len(parked.message),
+    }
+
+
+def _queue(parked: ParkedMessage) -> str:
+    from sluiceway_worker.wire import PRIORITY_SEP
+
+    return parked.list.partition(PRIORITY_SEP)[0]
