@@ -32,7 +32,9 @@ class Case:
 
     def setting(self, rule: Rule, names: tuple[str, ...], what: str) -> Finding:
         """A finding at the place where a setting is written, or where the app is made."""
-        place = where_set(self.sources, *names) or where_made(self.sources, self.app)
+        # The application's own module first: others may use the same words for their own ends.
+        ordered = sorted(self.sources, key=lambda source: source.path != self.app.main)
+        place = where_set(ordered, *names) or where_made(ordered, self.app)
         return rule.at(*place, what)
 
     def task(self, rule: Rule, task: Task, what: str) -> Finding:

@@ -51,7 +51,7 @@ class App:
     given: frozenset[str]
     """Names of the settings that the application sets itself."""
     broker: str | None
-    """Scheme of the broker's address."""
+    """Scheme of the broker's address; None where the application leaves it to Celery."""
     backend: str | None
     """Scheme of the result backend's address; None without one."""
     tasks: tuple[Task, ...]
@@ -96,7 +96,7 @@ class App:
             settings=told["settings"],
             given=frozenset(told["given"]),
             broker=told["broker"],
-            backend=told["backend"],
+            backend=None if told["backend"] == "disabled" else told["backend"],
             tasks=tasks,
             schedule=tuple((entry, task) for entry, task in told["schedule"]),
         )

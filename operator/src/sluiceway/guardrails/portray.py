@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import sys
 import traceback
 from datetime import timedelta
@@ -62,7 +63,7 @@ def portray(name: str) -> dict[str, Any]:
         "main": _file_of_module(app, name),
         "settings": {key: _plain(app.conf.get(key)) for key in SETTINGS},
         "given": [key for key in SETTINGS if _given(app.conf, key)],
-        "broker": _scheme(app.conf.broker_read_url),
+        "broker": _scheme(app.conf.broker_read_url) if _broker_given(app.conf) else None,
         "backend": _scheme(app.conf.result_backend),
         "tasks": [
             _task(app, task)
@@ -74,6 +75,12 @@ def portray(name: str) -> dict[str, Any]:
             for entry, given in (app.conf.beat_schedule or {}).items()
         ],
     }
+
+
+def _broker_given(conf: Any) -> bool:
+    """Otherwise the workers' environment brings it, or Celery's own default holds."""
+    named = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL")
+    return _given(conf, "broker_url") or any(os.environ.get(name) for name in named)
 
 
 def _given(conf: Any, key: str) -> bool:

@@ -82,9 +82,9 @@ BEAT_UNKNOWN = Rule(
 
 
 def broker(case: Case) -> Findings:
-    """Every other rule speaks of Redis."""
-    scheme = case.app.broker or "amqp"
-    if scheme not in ("redis", "rediss", "sentinel", "redis+socket", "unix"):
+    """Every other rule speaks of Redis. What is not set comes from the workers' environment."""
+    scheme = case.app.broker
+    if scheme is not None and scheme not in ("redis", "rediss", "sentinel", "redis+socket", "unix"):
         yield case.setting(BROKER, ("broker_url",), f"broker_url is {scheme}://")
 
 

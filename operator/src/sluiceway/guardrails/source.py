@@ -166,8 +166,7 @@ def _written(node: ast.AST) -> Iterator[tuple[str, int]]:
 
 def where_made(sources: Iterable[Source], app: App) -> tuple[Path, int]:
     """Where the Celery application is made, for what is written nowhere."""
-    ordered = sorted(sources, key=lambda source: source.path != app.main)
-    for source in ordered:
+    for source in sources:
         for node in ast.walk(source.tree):
             if isinstance(node, ast.Call) and getattr(
                 node.func, "id", getattr(node.func, "attr", None)
