@@ -23,11 +23,13 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 from celery.utils.log import get_logger
+from celery.worker import state
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
 from sluiceway_worker import takes, wire
 from sluiceway_worker.intake import BROKER_ERRORS
+from sluiceway_worker.suspects import Suspects
 from sluiceway_worker.takes import Script, Take
 from sluiceway_worker.watching import Watch
 
@@ -51,10 +53,10 @@ _FULL_S = 0.1
 """Without an event loop nobody tells of a slot that is free again: look so often."""
 
 _WORD_MS = 60_000
-_SLEEP_S = (1, 5)
-_LOOKS_PER_S = 40
-"""Those who sleep look as rarely as makes this many looks a second together, within
-these bounds in seconds."""
+_SLEEP_S = (1, 15)
+_LOOKS_PER_S = 15
+"""Those who sleep look so rarely that they look so often together, within these bounds in
+seconds: as long as one of them lives, a message does not wait for long."""
 
 _ANSWER_S = 25.0
 """A server that does not answer for so long is gone."""
@@ -107,6 +109,11 @@ class Taking:
         self._holder = identity.holder.to_text()
         self._sure = sure
         self._number: int = before._number if isinstance(before, Taking) else 0
+        self._suspects: Suspects = (
+            before._suspects
+            if isinstance(before, Taking)
+            else Suspects(lambda: bool(state.reserved_requests))
+        )
         self._proven: bool = isinstance(before, Taking) and before._proven
         prefix = channel.global_keyprefix
         self._mine = [*self.unacked_keys(), wire.held_key(prefix, self.incarnation)]
@@ -226,9 +233,14 @@ class Taking:
                     self._come_again()
                 return delivered
             message = self._take()
-            if message is not None:
+            if message is None:
+                continue
+            _, take, body = message
+            if self._suspects.may_keep(take.tag, body):
                 self._deliver(*message)
                 delivered += 1
+            else:
+                self._put_back(take)
         self._slept_in = True
         if self._watching:
             self._step_down()
@@ -296,6 +308,7 @@ class Taking:
             and channel.active_queues
             and channel.qos.can_consume()
             and self._sure()
+            and self._suspects.may_take(self.held)
         )
 
     def _waits(self) -> bool:
@@ -335,6 +348,14 @@ class Taking:
             return queue, Take(self._number, source, tag, tail), rest[0]
         finally:
             self.outstanding = False
+
+    def _put_back(self, take: Take) -> None:
+        """A message that is not for a worker at work: let an idle one have it."""
+        # Off the list of what is known first: where the answer is lost, it is squared.
+        self.held.pop(take.tag, None)
+        keys = [*self._mine, self.key(take.source)]
+        run(self.raw, takes.GIVE_BACK_TAKE, keys, take.tag, take.tail)
+        self._pass_on()
 
     def _learn(self, queues: tuple[str, ...]) -> None:
         if queues == self._known_queues:

@@ -1,0 +1,56 @@
+"""A message that workers may have died of runs alone in its worker."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from sluiceway_worker.fate import Death, fate_of
+
+
+def suspect(queue: Any, task: str, *args: Any) -> str:
+    """Publish a task that two workers have died with already."""
+    task_id = queue.send(task, *args, queue="aside")
+    raw = queue.redis.lpop("aside")
+    for at in (1.0, 2.0):
+        raw = fate_of(raw, Death(incarnation="w0:0", at=at, blamed=True)).message
+    assert json.loads(raw)["headers"]["sluiceway_suspect"] is True
+    queue.redis.rpush(queue.key(), raw)
+    return task_id
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads", "gevent"])
+def test_a_suspect_waits_for_an_empty_worker_and_nothing_runs_beside_it(
+    pool: str, queue: Any, start_worker: Any, records: Any, wait_for: Any
+) -> None:
+    start_worker("-c", "3", "-P", pool)
+    before = [queue.send("work", 3) for _ in range(2)]
+    records.wait_for("started", *before)
+    alone = suspect(queue, "work", 1)
+    after = queue.send("work", 0)
+    records.wait_for("finished", alone, after, *before)
+    wait_for(queue.empty, "acknowledged")
+    rows = records.rows()
+    assert set(rows[:4]) == {*(("started", t) for t in before), *(("finished", t) for t in before)}
+    assert rows[4:] == [
+        ("started", alone),
+        ("finished", alone),
+        ("started", after),
+        ("finished", after),
+    ]
+
+
+def test_of_two_workers_the_empty_one_takes_it_at_once(
+    queue: Any, start_worker: Any, records: Any
+) -> None:
+    busy = start_worker("-c", "2")
+    running = queue.send("work", 300)
+    records.wait_for("started", running)
+    busy.says(active=1)
+    start_worker("-c", "2")
+    alone = suspect(queue, "work", 0)
+    records.wait_for("finished", alone)
+    assert set(records.of("finished")) == {alone}
+    assert records.of("started") == {running: 1, alone: 1}
