@@ -47,7 +47,7 @@ def test_a_bare_value_is_refused_where_users_write(value: object) -> None:
 def test_inside_the_program_durations_are_plain_seconds() -> None:
     assert Target(max_wait=30).max_wait == 30.0
     assert Worker(longest_task=7200).longest_task == 7200.0
-    assert Scaling().cooldown_period == 60.0
+    assert Scaling(cooldown_period="1m").cooldown_period == 60.0
 
 
 @given(st.integers(min_value=0, max_value=999_999 * 3_600_000))

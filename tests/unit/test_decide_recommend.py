@@ -63,55 +63,8 @@ def slots_for(demanded: Demand, **fields: Any) -> float:
     return asked(demanded, **fields).amount
 
 
-def test_waiting_work_is_to_be_done_in_what_is_left_after_the_cold_start() -> None:
-    # 100 × 1 s in 30 s - 5 s
-    assert slots_for(demand(100), run_s=1.0) == pytest.approx(4.0)
-
-
-def test_workers_that_are_there_have_the_whole_time() -> None:
-    # 90 × 1 s in 30 s
-    there = demand(90, present=3, present_slots=3)
-    assert slots_for(there, run_s=1.0, current=3) == pytest.approx(3.0)
-
-
-def test_work_beyond_what_is_there_goes_to_new_workers() -> None:
-    # 2 slots do 60 s of work in 30 s; the other 50 s of work take 2 slots for 25 s
-    there = demand(110, present=2, present_slots=2)
-    assert slots_for(there, run_s=1.0, current=2) == pytest.approx(4.0)
-
-
-def test_workers_on_their_way_are_not_asked_for_again_as_time_passes() -> None:
-    for waited in range(6):
-        on_their_way = demand(100, oldest_wait_s=float(waited))
-        fields: dict[str, Any] = {"run_s": 1.0, "current": 4, "raised_at": NOW - waited}
-        assert asked(on_their_way, **fields).replicas == 4
-
-
-def test_what_has_waited_leaves_less_time_for_the_rest() -> None:
-    # 60 × 1 s in 30 s - 15 s - 5 s
-    assert slots_for(demand(60, oldest_wait_s=15.0), run_s=1.0) == pytest.approx(6.0)
-
-
-def test_late_messages_are_cleared_in_a_tenth_of_the_target() -> None:
-    assert slots_for(demand(60, oldest_wait_s=500.0), run_s=1.0) == pytest.approx(20.0)
-
-
 def test_no_task_is_asked_to_take_two_slots() -> None:
     assert slots_for(demand(7, oldest_wait_s=500.0), run_s=3600.0) == pytest.approx(7.0)
-
-
-def test_a_cold_start_longer_than_the_target_asks_for_the_fastest_that_makes_sense() -> None:
-    assert slots_for(demand(60), run_s=1.0, cold_start_s=90.0) == pytest.approx(20.0)
-
-
-def test_what_arrives_needs_its_run_time_in_slots() -> None:
-    busy = demand(1, in_flight=8, in_flight_bound=8, present=9, present_slots=9)
-    assert slots_for(busy, run_s=2.0, rate=4.0, current=9) == pytest.approx(8.0, rel=0.02)
-
-
-def test_messages_that_wait_are_not_counted_as_arrivals_once_more() -> None:
-    # 100 that came at once are 100/120 a second over the window, and all of them wait.
-    assert slots_for(demand(100), run_s=1.0, rate=100 / 120) == pytest.approx(4.0)
 
 
 def test_running_tasks_keep_their_slots_when_nothing_more_arrives() -> None:
@@ -130,12 +83,13 @@ def test_a_rate_fades_as_soon_as_nothing_comes_any_more() -> None:
         asked(idle, run_s=1.0, rate=40.0, current=50, idle_since=NOW - idle_s).replicas
         for idle_s in (0.05, 0.5, 1.0, 2.0)
     ]
-    assert sizes == [40, 6, 3, 2]
+    assert sizes == [32, 5, 3, 2]
 
 
-def test_the_rate_is_averaged_over_longer_than_anything_it_is_used_for() -> None:
-    assert rate_window_s(Scaling().target) == 120.0
-    assert rate_window_s(Target(backlog_per_replica=5)) == 60.0
+def test_the_rate_is_that_of_the_last_target_and_never_of_a_moment() -> None:
+    assert rate_window_s(Scaling().target) == 30.0
+    assert rate_window_s(Target(max_wait=5.0)) == 20.0
+    assert rate_window_s(Target(backlog_per_replica=5)) == 20.0
 
 
 def test_what_runs_takes_its_slot_only_for_what_it_has_left() -> None:
@@ -151,8 +105,8 @@ def test_what_runs_takes_its_slot_only_for_what_it_has_left() -> None:
         )
         for ran in (0.0, 9.0)
     )
-    assert slots_for(nearly_done, run_s=10.0, current=10) == pytest.approx(10 / 30 + 200 / 30)
-    assert slots_for(just_begun, run_s=10.0, current=10) == pytest.approx(10.0)
+    assert slots_for(nearly_done, run_s=10.0, current=10) == pytest.approx((10 + 200) / 22)
+    assert slots_for(just_begun, run_s=10.0, current=10) == pytest.approx((100 + 200) / 22)
 
 
 def test_a_long_run_keeps_its_slot_and_asks_for_no_other() -> None:

@@ -65,7 +65,7 @@ def busy(active: int = 1, **fields: Any) -> tuple[WorkerView, ...]:
 
 SENTENCES: dict[str, str] = {
     sentence(1140): (
-        "24 workers: 1 140 waiting tasks of 2.1 s each, 30 s target, 4 slots per worker."
+        "28 workers: 1 140 waiting tasks of 2.1 s each, 30 s target, 4 slots per worker."
     ),
     sentence(1): "1 worker: 1 waiting task of 2.1 s, 30 s target, 4 slots per worker.",
     sentence(1, 1, workers=busy(2)): (
@@ -83,7 +83,9 @@ SENTENCES: dict[str, str] = {
         "5 workers: 41 waiting tasks, 10 per worker."
     ),
     sentence(0): "0 workers: nothing waits and nothing runs.",
-    sentence(0, 1, idle_s=20.0): ("1 worker: idle for 20 s of the 60 s before the step to zero."),
+    sentence(0, 1, idle_s=20.0, scaling={"cooldown_period": 60.0}): (
+        "1 worker: idle for 20 s of the 60 s before the step to zero."
+    ),
     sentence(0, 1, workers=busy()): "1 worker: nothing waits, 1 task is running.",
     sentence(0, 1, workers=busy(0, scheduled=3, running_for_s=None)): (
         "1 worker: nothing waits, 3 tasks are held for later."
@@ -92,7 +94,7 @@ SENTENCES: dict[str, str] = {
         "5 workers: 1 needed now, held by the highest recommendation of the last 60 s."
     ),
     sentence(9999): (
-        "40 workers: the maximum; 210 would be needed for 9 999 waiting tasks of 2.1 s each, "
+        "40 workers: the maximum; 239 would be needed for 9 999 waiting tasks of 2.1 s each, "
         "30 s target, 4 slots per worker."
     ),
     sentence(0, 2, scaling={"min_replicas": 2}, idle_s=600.0): (
@@ -188,8 +190,13 @@ def test_the_chain_is_told_step_by_step() -> None:
             "100 waiting, 0 in flight; run time 2.1 s on average over the last 100 runs "
             "(standard deviation 300 ms); a new worker takes 5 s (assumed).",
         ),
-        ("recommendation", 9, "100 waiting tasks of 2.1 s each, 30 s target, 1 slot per worker."),
-        ("stabilization", 9, "No window holds it."),
+        (
+            "recommendation",
+            10,
+            "100 waiting tasks of 2.1 s each, 30 s target, 1 slot per worker; "
+            "slots: 9.5 in order, 8.9 in time.",
+        ),
+        ("stabilization", 10, "No window holds it."),
         ("limits", 3, "Between 0 and 3."),
         ("drain", 3, "Nobody leaves."),
     ]

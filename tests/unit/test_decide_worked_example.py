@@ -60,17 +60,25 @@ def test_the_page_shows_the_decision_as_it_is_told() -> None:
 
 
 def test_the_pages_figures_follow_from_the_rule_and_agree_with_the_code() -> None:
-    going_on = max((12.5 - 1140 / 120) * 2.1, (3 * 1.1 + 9 * 2.1) / 26)
-    free = 12 - going_on
-    new = (1140 * 2.1 - free * 26) / 20
+    spread = 0.6**2 / 2.1
+    waits, left = 1140 * 2.1, 3 * 1.1 + 9 * 2.1
+    in_order = (waits + left) / (0.6 * (30 - 6) + 6 + 2 + spread)
+    work = waits + left + 0.6 * math.sqrt(1140)
+    there = 12 * (30 - 4 - 1 + spread)
+    new = (work - there) / (30 - 4 - 1 - 6 + spread)
+    together = 12 + new
     for figure in (
-        f"max(3.0 × 2.1, (3 × 1.1 + 9 × 2.1) / 26) | {going_on:.2f} |",
-        f"26 s: {free * 26:.0f} s of work | {free:.2f} |",
-        f"the other {new * 20:,.0f} s in 30 − 4 − 6 = 20 s | {new:.2f} |".replace(",", " "),
-        f"{going_on + free + new:.2f} slots / 4 = {(going_on + free + new) / 4:.2f} workers | "
-        f"**{math.ceil((going_on + free + new) / 4)} workers** |",
+        f"0.6² / 2.1² = {spread:.2f} s",
+        f"(0.6 × (30 − 6) + 6 + 2 + {spread:.2f}) | {in_order:.2f} |",
+        f"√1 140 = {work:,.1f} s".replace(",", " "),
+        f"{25 + spread:.2f} s: {there:.1f} s of work | 12 |",
+        f"the other {work - there:,.1f} s in".replace(",", " "),
+        f"= {19 + spread:.2f} s | {new:.2f} |",
+        f"0.8 × 12.5 × 2.1 | {0.8 * 12.5 * 2.1:.2f} |",
+        f"{together:.2f} slots / 4 = {together / 4:.2f} workers | "
+        f"**{math.ceil(together / 4)} workers** |",
     ):
         assert figure in PAGE
     demand = Demand.of(OBSERVATION, NOW, 6.0)
     recommendation = recommend(SPEC.scaling, demand, HISTORY, current=3, slots=4, now=NOW)
-    assert recommendation.amount == pytest.approx(going_on + free + new)
+    assert recommendation.amount == pytest.approx(together)

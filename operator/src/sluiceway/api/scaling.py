@@ -138,15 +138,18 @@ class Behavior(Model):
     scale_up: ScalingRules | None = Field(
         default=None,
         description=(
-            "Pace on the way up. Default, where the block is absent: at once and without limit."
+            "Pace on the way up. Default, where the block is absent: at once and without limit, "
+            "where something would start too late otherwise."
         ),
     )
     scale_down: ScalingRules | None = Field(
         default=None,
         description=(
-            "Pace on the way down. Default, where the block is absent: as far as the highest "
-            "recommendation of the last 60 seconds, without limit. Workers that run a task "
-            "finish it in any case. The last step, to zero, waits for cooldownPeriod."
+            "Pace on the way down. Default, where the block is absent: for maxWait, as soon as "
+            "fewer do, small changes no more often than every 15 seconds; for "
+            "backlogPerReplica, as far as the highest recommendation of the last 60 seconds. "
+            "Workers that run a task finish it in any case. The last step, to zero, waits for "
+            "cooldownPeriod."
         ),
     )
 
@@ -253,13 +256,15 @@ class Scaling(Model):
             "takes Sluiceway's default, a member left out of a given block takes the HPA's."
         ),
     )
-    cooldown_period: Duration = Field(
-        default=60.0,
+    cooldown_period: Duration | None = Field(
+        default=None,
         description=(
             "How long a fleet must have been without work before its last workers go, so only "
             "for the step to zero, as in KEDA. Steps above zero are damped by "
-            "behavior.scaleDown."
+            "behavior.scaleDown. Default: as long as three new workers take to start one after "
+            "another, as measured, within 15s and 60s."
         ),
+        examples=["60s"],
     )
     fallback: Fallback | None = Field(
         default=None,

@@ -1,6 +1,6 @@
 """``decide``: the whole chain, from one observation to one decision.
 
-    demand → recommendation → tolerance → schedules → stabilization → behavior → limits
+    demand → recommendation → calm, tolerance → schedules → stabilization → behavior → limits
     → drain
 
 It is a pure function: no clock, no I/O, no randomness. The operator, the simulator and
@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 from sluiceway.api.scaling import Paused
 from sluiceway.api.taskqueue import TaskQueueSpec
-from sluiceway.decide import hpa, sentences, victims
+from sluiceway.decide import hpa, sentences, sentences_wait, victims
+from sluiceway.decide.calm import calm, may_let_go
 from sluiceway.decide.decision import Decision, Reason, Step
 from sluiceway.decide.history import Asked, History
 from sluiceway.decide.observation import Observation
@@ -123,7 +124,12 @@ def _known(s: Situation, recommendation: Recommendation) -> _Goal:
         recommendation.reason,
         recommendation.because,
     )
-    steps = [_step("recommendation", wanted, because)]
+    steps = [_step("recommendation", wanted, because + recommendation.terms)]
+    calmed = calm(s, recommendation)
+    if calmed is not None:
+        wanted = calmed.wanted
+        reason, because = calmed.reason or reason, calmed.because or because
+        steps.append(_step("calm", wanted, calmed.because or sentences_wait.HALF_WAY))
     ratio = hpa.usage_ratio(
         recommendation.amount, per_replica=recommendation.per_replica, current=s.current
     )
@@ -138,6 +144,8 @@ def _known(s: Situation, recommendation: Recommendation) -> _Goal:
     again_at = list(going.again_at)
     if recommendation.again_at is not None:
         again_at.append(recommendation.again_at)
+    if calmed is not None and calmed.again_at is not None:
+        again_at.append(calmed.again_at)
     return _Goal(
         desired=going.desired,
         reason=going.reason or reason,
@@ -169,6 +177,8 @@ def _leave(s: Situation, goal: _Goal) -> _Leaving:
         )
     else:
         chosen = victims.without_asking(s.observation.workers, surplus=surplus)
+    if not goal.by_command and not may_let_go(s, goal.desired, len(chosen.remove)):
+        chosen = replace(chosen, remove=())
     return _Leaving(
         replicas=s.current - missing - len(chosen.remove),
         drain=chosen.drain,
@@ -216,8 +226,13 @@ def _remember(s: Situation, goal: _Goal, leaving: _Leaving) -> History:
     return replace(
         s.history,
         recommendations=goal.recommendations,
+        # A pause leaves nothing to go by; whoever resumes starts afresh.
+        since=s.history.since if goal.recommendations else None,
         asked=asked,
         raised_at=s.now if leaving.replicas > s.current else s.history.raised_at,
+        aimed=goal.desired,
+        aimed_at=s.history.aimed_at if goal.desired == s.history.aimed else s.now,
+        lowered_at=s.now if leaving.replicas < s.current else s.history.lowered_at,
         draining=leaving.drain,
     )
 

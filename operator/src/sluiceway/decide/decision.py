@@ -42,7 +42,7 @@ class Step:
     """One step of the chain that led to the number."""
 
     name: str
-    """demand, recommendation, tolerance, schedules, stabilization, behavior, limits or
+    """demand, recommendation, calm, tolerance, schedules, stabilization, behavior, limits or
     drain; unknown or pause where one of these stands in for the recommendation."""
     replicas: int | None
     """The number after this step; None while none can be told."""

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from sluiceway.decide.arrivals import Stretch, rate_per_s, with_news
 from sluiceway.decide.demand import HEARD, Demand
 from sluiceway.decide.observation import Observation, RunTimes, WorkerView
 
@@ -103,7 +104,9 @@ class Learned:
     backlog: int = 0
     """The backlog then."""
     rate_per_s: float | None = None
-    """Messages that arrive per second, fading; None while it cannot be told."""
+    """Messages that arrive per second, over the last window; None while it cannot be told."""
+    arrivals: tuple[Stretch, ...] = ()
+    """When those of the last window came."""
     run_times: Mapping[str, RunStats] = field(default_factory=dict)
     """By task name."""
     cold_start_s: float | None = None
@@ -134,8 +137,7 @@ class Learned:
         """This and what ``observation`` adds.
 
         Args:
-            window_s: over how many seconds the arrival rate is averaged (the time
-                constant of its exponential fading).
+            window_s: over how many seconds the arrival rate is averaged.
             longest_s: how many seconds of a run are planned for beforehand.
         """
         # By name: sums of floats must not depend on the order of the workers.
@@ -176,14 +178,20 @@ class Learned:
             return self
         if self.at is None:
             return replace(self, at=at, backlog=demand.backlog, rate_per_s=0.0)
-        elapsed = max(0.0, at - self.at)
-        arrived = demand.backlog - self.backlog + finished
-        kept = math.exp(-elapsed / window_s)
-        # Spread evenly over the time since the last reading: after a gap of an hour an
-        # hour's messages must not look like one second's.
-        weight = (1 - kept) / elapsed if elapsed > 0 else 1 / window_s
-        rate = (self.rate_per_s or 0.0) * kept + arrived * weight
-        return replace(self, at=at, backlog=demand.backlog, rate_per_s=rate)
+        arrivals = with_news(
+            self.arrivals,
+            since=min(self.at, at),
+            until=at,
+            came=demand.backlog - self.backlog + finished,
+            window_s=window_s,
+        )
+        return replace(
+            self,
+            at=at,
+            backlog=demand.backlog,
+            rate_per_s=rate_per_s(arrivals, at, window_s),
+            arrivals=arrivals,
+        )
 
     def _run_times(self, heard: list[WorkerView], longest_s: float) -> Mapping[str, RunStats]:
         new: dict[str, RunStats] = {}

@@ -38,6 +38,14 @@ class History:
     is it an event, and a change by somebody else is none."""
     raised_at: float | None = None
     """When more workers were asked for last, Unix seconds."""
+    since: float | None = None
+    """Since when all is known without a break, Unix seconds."""
+    aimed: int | None = None
+    """The number that the last decision was on its way to."""
+    aimed_at: float | None = None
+    """When that number changed last, Unix seconds."""
+    lowered_at: float | None = None
+    """When fewer workers were asked for last, Unix seconds."""
     draining: tuple[str, ...] = ()
     """The incarnations that the last decision held a lease for."""
     idle_since: float | None = None
@@ -70,6 +78,7 @@ class History:
             idle_since = now
         return replace(
             self._confirmed(observation.replicas, up, down),
+            since=now if self.since is None or demand.unknown is not None else self.since,
             idle_since=idle_since,
             unknown_readings=0 if demand.unknown is None else self.unknown_readings + 1,
             learned=self.learned.learn(observation, demand, window_s, longest_s=longest_s),

@@ -120,7 +120,7 @@ def _stabilize(s: Situation, wanted: int, recommendations: tuple[hpa.Timed, ...]
         number = 1
         if s.idle_for_s is not None:
             reason = Reason.COOLING_DOWN
-            because = sentences.cooling_down(s.idle_for_s, s.scaling.cooldown_period)
+            because = sentences.cooling_down(s.idle_for_s, s.cooldown_s)
     if number == 0 and s.current == 0 and wanted > 0:
         number, reason, because = 1, None, ""
     return _Held(

@@ -1,28 +1,8 @@
-"""The rule: how many workers demand alone asks for, before windows and limits.
+"""How many workers demand alone asks for, before windows and limits.
 
-For a wait target T, with run time S (of which a run counts with T at most), arrival rate
-λ, cold start D, waiting messages W of which the oldest has waited w, and c slots per
-worker:
-
-    going on   = max(λ·S, rest of the others in flight / (T − w)) + overrunning
-                                                            slots for what comes and runs
-    clearing   = W·S / time left                            slots for what waits
-    workers    = ceil((going on + clearing) / c)
-
-A task is overrunning when it has run for longer than S and than T − w: it is one of the
-long ones, and takes a slot for as long as it runs. That is why no more than T of it is
-planned for beforehand, and one run of an hour asks for no more workers than it needs.
-Where nothing waits, those that overrun are part of what λ·S may be larger than.
-
-«Time left» is T − w for slots that are there, less the rest of their start for those on
-their way, and less D for new ones: work goes to the first kind as far as it fits, then
-to the second, then to the third; and no new worker is asked for what the others will
-have done before it could begin. Time left is never below S, since a task cannot be done
-faster, nor below a tenth of T, so that messages that are late already are cleared fast
-but a thousand short ones do not ask for a thousand workers.
-
-More waiting never asks for fewer workers. docs/explanation/how-many-workers.md works
-the rule out on an example.
+For a wait target that is ``ceil(slots needed / slots per worker)``, and ``slots`` has the
+rule; for a backlog target it is one division; and before anything is known, one slot for
+each message, for a few workers at first. More waiting never asks for fewer workers.
 """
 
 from __future__ import annotations
@@ -31,25 +11,22 @@ import math
 from dataclasses import dataclass
 
 from sluiceway.api.scaling import Scaling, Target
-from sluiceway.decide import sentences
+from sluiceway.decide import sentences, sentences_wait
 from sluiceway.decide.decision import Reason
 from sluiceway.decide.demand import Demand
+from sluiceway.decide.estimate import RunStats
 from sluiceway.decide.history import History
-from sluiceway.decide.remaining import remaining_s
+from sluiceway.decide.slots import Fleet, Runs, needed
 
 DEFAULT_MAX_WAIT_S = 30.0
-
-URGENT_SHARE = 0.1
-"""Messages that are late are cleared within this share of the wait target."""
 
 FIRST_WORKERS = 4
 """How many workers may start on a backlog of which nothing is known, as many as the
 HPA's default policy adds at once; twice as many each time these have come."""
 
-SHORTEST_RATE_WINDOW_S = 60.0
-RATE_WINDOW_TIMES = 4.0
-"""The arrival rate is averaged over four times the wait target. What changes faster shows
-in the waiting messages, which are counted and not averaged."""
+SHORTEST_RATE_WINDOW_S = 20.0
+"""The arrival rate is that of the last wait target, and never of less than this: what has
+come for longer waits already, and is counted."""
 
 RULE_OF_THREE = 3.0
 """No arrival for t seconds: with 95 % confidence fewer than 3/t arrive per second."""
@@ -68,6 +45,11 @@ class Recommendation:
     reason: Reason
     because: str
     """Why, to follow «12 workers: »."""
+    urgent: int | None = None
+    """The workers without which a message would start too late; None where the rule
+    cannot tell, and all of it is as urgent."""
+    terms: str = ""
+    """What the rule added up, to follow ``because`` where there is room."""
     again_at: float | None = None
     """When it may ask for more without any change in demand, Unix seconds."""
 
@@ -81,7 +63,7 @@ def max_wait_s(target: Target) -> float | None:
 
 def rate_window_s(target: Target) -> float:
     """Over how many seconds the arrival rate is averaged."""
-    return max(SHORTEST_RATE_WINDOW_S, RATE_WINDOW_TIMES * (max_wait_s(target) or 0.0))
+    return max(SHORTEST_RATE_WINDOW_S, max_wait_s(target) or 0.0)
 
 
 def longest_run_s(target: Target) -> float:
@@ -113,88 +95,57 @@ def recommend(
         return _unknown_run_times(demand, history, current=current, slots=slots, now=now)
     # Learned under another target it may be longer than this one's.
     run_s = min(runs.planned_s, longest_run_s(target))
-    rate = _steady_rate(demand, history, rate_window_s(target), now)
-    steady = rate * run_s
-    amount = _slots_needed(
-        demand, history, wait, run_s, steady, current=current, slots=slots, now=now
+    rate = _rate(history, now)
+    cold_start_s = history.learned.cold_start_or_prior_s
+    since_raised = math.inf if history.raised_at is None else now - history.raised_at
+    counted = needed(
+        demand,
+        history,
+        Runs(mean_s=run_s, deviation_s=_planned_deviation_s(runs, run_s, wait)),
+        Fleet(
+            current=current,
+            slots=slots,
+            cold_start_s=cold_start_s,
+            starting_s=max(0.0, cold_start_s - since_raised),
+        ),
+        wait_s=wait,
+        rate_per_s=rate,
+        window_s=rate_window_s(target),
+        now=now,
     )
     return _finish(
         demand,
-        amount=_without_guesses(amount, demand, slots * current),
+        amount=_without_guesses(counted.together, demand, slots * current),
         per_replica=float(slots),
         current=current,
         reason=Reason.MEETING_TARGET,
         because=sentences.wait_target(
             demand,
             run_s=runs.mean_s,
-            rate_per_s=_told_rate(demand, history, rate) if steady >= amount / 10 else None,
+            rate_per_s=rate if rate * run_s >= counted.together / 10 else None,
             max_wait_s=wait,
             slots=slots,
         ),
+        urgent=counted.urgent,
+        terms=sentences_wait.terms(counted),
     )
 
 
-def _slots_needed(
-    demand: Demand,
-    history: History,
-    wait_s: float,
-    run_s: float,
-    steady: float,
-    *,
-    current: int,
-    slots: int,
-    now: float,
-) -> float:
-    shortest = max(run_s, URGENT_SHARE * wait_s)
-
-    def time_left(start_s: float) -> float:
-        return max(wait_s - demand.oldest_wait_s - start_s, shortest)
-
-    cold_start = history.learned.cold_start_or_prior_s
-    since_raised = math.inf if history.raised_at is None else now - history.raised_at
-    still_starting = max(0.0, cold_start - since_raised)
-    running = [remaining_s(ran, run_s) for ran in demand.running_for_s]
-    in_time = [left_s for left_s in running if left_s <= time_left(0.0)]
-    overrunning = len(running) - len(in_time)
-    # Of a worker with several slots only the oldest task's age is known.
-    ageless = max(0, (demand.in_flight or 0) - len(running))
-    ending = (sum(in_time) + ageless * run_s) / time_left(0.0)
-    if demand.waiting > 0:
-        going_on = max(steady, ending) + overrunning
-    else:
-        # What arrives finds a slot as it is: a trickle asks for none beside a long run.
-        going_on = max(steady, ending + overrunning)
-    groups = (
-        (max(0.0, demand.present_slots - going_on), 0.0),
-        (float(slots * max(0, current - demand.present - demand.silent)), still_starting),
-        (math.inf, cold_start),
-    )
-    work_s = demand.waiting * run_s
-    clearing = 0.0
-    for available, start_s in groups:
-        seconds = time_left(start_s)
-        clearing += min(available, work_s / seconds)
-        if work_s <= available * seconds:
-            break
-        # Whatever these will have done by the time that a new worker could begin, late
-        # or not, no new worker can do sooner.
-        work_s -= available * max(seconds, cold_start - start_s)
-        if work_s <= 0:
-            break
-    return going_on + clearing
-
-
-def _steady_rate(demand: Demand, history: History, window_s: float, now: float) -> float:
-    """Arrivals per second, without those that still wait: these are counted as waiting."""
-    rate = max(0.0, (history.learned.rate_per_s or 0.0) - demand.waiting / window_s)
+def _rate(history: History, now: float) -> float:
+    """Arrivals per second; fewer the longer nothing has come."""
+    rate = max(0.0, history.learned.rate_per_s or 0.0)
     if history.idle_since is not None and now > history.idle_since:
         rate = min(rate, RULE_OF_THREE / (now - history.idle_since))
     return rate
 
 
-def _told_rate(demand: Demand, history: History, rate: float) -> float:
-    """The rate as people count it, those that still wait included."""
-    return rate if demand.waiting == 0 else history.learned.rate_per_s or 0.0
+def _planned_deviation_s(runs: RunStats, run_s: float, longest_s: float) -> float:
+    """The deviation of runs that count with ``longest_s`` at most and ``run_s`` on average.
+
+    Whatever lies between 0 and a longest with a given mean cannot vary by more.
+    """
+    most = math.sqrt(max(0.0, run_s * (longest_s - run_s)))
+    return min(runs.deviation_s or 0.0, most)
 
 
 def _unknown_run_times(
@@ -237,10 +188,11 @@ def _finish(
     current: int,
     reason: Reason,
     because: str,
+    urgent: float | None = None,
+    terms: str = "",
     again_at: float | None = None,
 ) -> Recommendation:
-    # A sum of floats that should be 3 may be 3.0000000000000004: that is no fourth worker.
-    replicas = math.ceil(round(amount / per_replica, 9))
+    replicas = _workers(amount, per_replica)
     busy = demand.in_flight_bound != 0 or demand.held > 0
     if demand.waiting > 0 or (busy and current > 0):
         replicas = max(1, replicas)
@@ -261,5 +213,12 @@ def _finish(
         per_replica=per_replica,
         reason=reason,
         because=because,
+        urgent=None if urgent is None else _workers(urgent, per_replica),
+        terms=terms,
         again_at=again_at,
     )
+
+
+def _workers(amount: float, per_replica: float) -> int:
+    # A sum of floats that should be 3 may be 3.0000000000000004: that is no fourth worker.
+    return math.ceil(round(amount / per_replica, 9))
