@@ -10,11 +10,11 @@ from sluiceway.guardrails.values import seconds, why_big, why_object
 
 BEYOND_VISIBILITY = Rule(
     name="eta-beyond-visibility",
-    severity=Severity.ERROR,
+    severity=Severity.WARNING,
     title="A task waits longer than the visibility timeout",
     reason=(
-        "a worker that holds it does not acknowledge it before it is due, so it is delivered once "
-        "more each time that the visibility timeout passes, and runs as often"
+        "unless Sluiceway parks it, a worker holds it unacknowledged until it is due, and it is "
+        "delivered once more, and run as often, each time that the visibility timeout passes"
     ),
     mend=(
         "set visibility_timeout above the longest wait, or write down when it is due and have "
