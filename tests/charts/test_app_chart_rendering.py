@@ -131,6 +131,18 @@ def test_a_queues_own_words_stand_over_the_defaults(helm: Helm) -> None:
     assert made.one("TaskQueue", "emails")["spec"]["queues"] == ["emails", "invoices"]
 
 
+def test_a_target_of_ones_own_takes_the_place_of_the_defaults(helm: Helm) -> None:
+    own = {"scaling": {"target": {"backlogPerReplica": 5}}}
+    values = {
+        **APP_SETS["a small Valkey"],
+        "taskQueues": {"celery": None, "pdfs": own, "mails": {}},
+    }
+    queues = {one["metadata"]["name"]: one for one in helm.render(APP, values).all("TaskQueue")}
+    assert queues["pdfs"]["spec"]["scaling"]["target"] == {"backlogPerReplica": 5}
+    assert queues["mails"]["spec"]["scaling"]["target"] == {"maxWait": "30s"}
+    assert judge(queues["pdfs"], in_cluster=True).problems == ()
+
+
 def test_a_template_of_ones_own_stands_beside_what_all_workers_get(helm: Helm) -> None:
     queue = rendered(helm, "a queue with a template of its own").one("TaskQueue", "videos")
     template = queue["spec"]["worker"]["template"]
