@@ -175,6 +175,13 @@ def test_an_address_without_a_password_is_written_as_a_url(
     assert trigger(**changes).spec["broker"] == {"url": url}
 
 
+def test_a_length_for_all_workers_together_is_said_to_be_read_as_one_for_each() -> None:
+    scaled = copy.deepcopy(objects("keda")[1])
+    scaled["spec"]["triggers"][0]["metricType"] = "Value"
+
+    assert said(convert_scaled_object(scaled, bundle_of([scaled])), "metricType Value")
+
+
 def test_an_address_that_only_the_pods_know_becomes_a_secret_that_is_to_be_made() -> None:
     draft = trigger(address=None, addressFromEnv="REDIS_HOST")
 

@@ -119,6 +119,16 @@ def test_a_rule_that_does_not_exist_cannot_be_accepted(careless: Judgement) -> N
         judge(careless.app, (), accept=("no-timelimit:shop.*",))
 
 
+def test_a_comment_that_accepts_what_is_no_rule_is_told_with_its_place(
+    careless: Judgement, tmp_path: Path
+) -> None:
+    file = tmp_path / "slip.py"
+    file.write_text("x = 1  # sluiceway: ignore[no-timelimit]\n", encoding="utf-8")
+
+    with pytest.raises(AcceptError, match=r"slip\.py:1: there is no rule no-timelimit"):
+        judge(careless.app, read_sources(careless.app, [file]))
+
+
 def test_pyproject_names_what_is_accepted(tmp_path: Path) -> None:
     file = tmp_path / "pyproject.toml"
 

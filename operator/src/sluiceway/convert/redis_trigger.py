@@ -31,6 +31,11 @@ def describe_queues(draft: Draft, triggers: list[Mapping[str, Any]]) -> None:
         queue, _, step = str(name).partition(_SEPARATOR)
         queues.setdefault(queue, set()).add(int(step) if step.isdigit() else 0)
         lengths.append(int(metadata.get("listLength", 5)))
+        if trigger.get("metricType") == "Value":
+            draft.say(
+                "metricType Value has no counterpart: listLength is read as a number for each "
+                "worker (AverageValue)"
+            )
         if int(metadata.get("activationListLength", 0) or 0):
             draft.say(
                 f"activationListLength ({metadata['activationListLength']}) has no counterpart: "

@@ -55,14 +55,15 @@ def judge(
         accept: ``rule`` or ``rule:pattern``, where the pattern is of a task's name or a path.
 
     Raises:
-        AcceptError: a name in ``accept`` is no rule's.
+        AcceptError: a name in ``accept``, or in a comment, is no rule's.
     """
     accept = tuple(accept)
     for one in accept:
-        if one.partition(":")[0] not in RULES:
-            raise AcceptError(
-                f"ignore: there is no rule {one.partition(':')[0]}: write one of {', '.join(RULES)}"
-            )
+        _must_be_rule(one.partition(":")[0], "ignore")
+    for source in sources:
+        for line, names in source.accepted.items():
+            for name in sorted(names):
+                _must_be_rule(name, f"{source.path}:{line}")
     case = Case(
         app=app,
         sources=sources,
@@ -86,6 +87,12 @@ def judge(
         findings=tuple(one for one in ordered if one not in accepted),
         accepted=accepted,
     )
+
+
+def _must_be_rule(name: str, where: str) -> None:
+    # A slip would accept nothing, and be found only by whoever wonders why.
+    if name not in RULES:
+        raise AcceptError(f"{where}: there is no rule {name}: write one of {', '.join(RULES)}")
 
 
 def _is_accepted(one: Finding, sources: dict[Path, Source], accept: tuple[str, ...]) -> bool:

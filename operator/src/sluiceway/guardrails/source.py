@@ -44,11 +44,14 @@ def read_sources(app: App, more: Iterable[Path] = ()) -> tuple[Source, ...]:
     """
     files = {app.main, *(task.file for task in app.tasks if not _installed(task.file))}
     roots = {_root_of(file) for file in files if file}
+    found: dict[Path, None] = {}
     for path in more:
         if not path.exists():
             raise SourceError(f"--source {path}: there is no such file or folder")
-        roots.add(path.resolve())
-    found: dict[Path, None] = {}
+        if path.is_dir():
+            roots.add(path.resolve())
+        else:
+            found[path.resolve()] = None
     for root in sorted(roots):
         for file in _files_in(root):
             found[file] = None
