@@ -14,6 +14,8 @@ import typer
 from sluiceway.cli.output import CommandError, ExitCode, Output, complain, to_json
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from sluiceway.api.taskqueue import TaskQueue
     from sluiceway.simulate.compare import Case, Comparison
     from sluiceway.simulate.trace import Trace
@@ -78,6 +80,12 @@ def simulate(
             "--quick", help="Leave out the best KEDA setting and the best fixed fleet: many runs."
         ),
     ] = False,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune", help="Propose fields for the TaskQueue, with the reason; many runs."
+        ),
+    ] = False,
     output_dir: Annotated[
         Path | None,
         typer.Option(
@@ -114,6 +122,9 @@ def simulate(
     played = 0
     for case, title in _cases(traces, file, cold_start, slots, prefetch, start, tick):
         played += 1
+        if tune:
+            _tune(case, title, console, output)
+            continue
         comparison = compare(case, search=not quick)
         if output is Output.JSON:
             typer.echo(to_json({"taskqueue": title, **as_data(comparison)}))
@@ -212,6 +223,33 @@ def _coarse(case: Case, tick: str | None) -> list[str]:
         f"played with a tick every {case.tick_s:.0f} s, not every {BUSY_TICK_S:.0f} s as in the "
         f"operator, because the trace is so long; --tick {BUSY_TICK_S:.0f}s plays it all"
     ]
+
+
+def _tune(case: Case, title: str, console: Console, output: Output) -> None:
+    from dataclasses import asdict
+
+    from sluiceway.simulate.table import tuned_table
+    from sluiceway.simulate.tune import as_yaml, tune
+
+    tuned = tune(case)
+    if output is Output.JSON:
+        made = {
+            "taskqueue": title,
+            "trace": case.trace.name,
+            "proposals": [asdict(one) for one in tuned.proposals],
+            "before": asdict(tuned.before),
+            "after": asdict(tuned.after),
+            "others": {name: asdict(figures) for name, figures in tuned.others},
+        }
+        typer.echo(to_json(made))
+        return
+    what = ", ".join(filter(None, (title, case.trace.name)))
+    console.print(f"# {what}: to be put below spec", markup=False, soft_wrap=True)
+    console.print(as_yaml(tuned), markup=False, soft_wrap=True)
+    console.print()
+    rows = [("as it is", tuned.before), ("as proposed", tuned.after), *tuned.others]
+    console.print(tuned_table(rows))
+    console.print()
 
 
 def _write(comparison: Comparison, folder: Path, title: str, *, quiet: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -49,6 +50,16 @@ def table(comparison: Comparison) -> Table:
         made.add_column(heading, justify="left" if heading == "policy" else "right")
     for row in comparison.figures:
         made.add_row(*cells(row), style=style(row))
+    return made
+
+
+def tuned_table(rows: Sequence[tuple[str, Figures]]) -> Table:
+    """Ours under several settings, a row for each."""
+    made = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("setting", *HEADINGS[1:]):
+        made.add_column(heading, justify="left" if heading == "setting" else "right")
+    for name, row in rows:
+        made.add_row(name, *cells(row)[1:])
     return made
 
 
