@@ -1,4 +1,4 @@
-"""A message that workers may have died of runs alone in its worker."""
+"""A message that workers may have died of runs alone, and in the end not at all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sluiceway_worker import wire
 from sluiceway_worker.fate import Death, fate_of
 
 
@@ -54,3 +55,20 @@ def test_of_two_workers_the_empty_one_takes_it_at_once(
     records.wait_for("finished", alone)
     assert set(records.of("finished")) == {alone}
     assert records.of("started") == {running: 1, alone: 1}
+
+
+def test_what_a_process_of_the_pool_died_of_three_times_is_a_dead_letter(
+    queue: Any, start_worker: Any, records: Any, wait_for: Any
+) -> None:
+    worker = start_worker("-c", "1")
+    task = queue.send("die")
+    letters = wire.dead_key("", "test/work")
+    wait_for(lambda: queue.redis.hlen(letters), "it is a dead letter")
+    wait_for(queue.empty, "and nowhere else")
+    (letter,) = map(wire.Letter.from_bytes, queue.redis.hvals(letters))
+    assert (letter.id, letter.source) == (task, "work")
+    assert [reason for _, reason, _ in letter.deaths] == ["SIGKILL of a pool process"] * 3
+    assert records.of("started") == {task: 3}
+    next_one = queue.send()
+    records.wait_for("finished", next_one)
+    worker.says(state=wire.CONSUMING, active=0)

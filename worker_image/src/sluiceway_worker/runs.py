@@ -9,10 +9,11 @@ pool's futures can be cancelled, and tell whether that came in time.
 
 from __future__ import annotations
 
+import re
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
-from celery.exceptions import Ignore, Reject, Retry
+from celery.exceptions import Ignore, Reject, Retry, WorkerLostError
 from celery.worker import state
 from celery.worker.request import Request
 
@@ -174,6 +175,7 @@ class Runs:
         outcome_of: Callable[..., Outcome | None],
     ) -> Callable[..., Any]:
         def ended(*args: Any, **kwargs: Any) -> Any:
+            self._guard(_note_lost, request, args, otherwise=None)
             try:
                 return told(*args, **kwargs)
             finally:
@@ -235,6 +237,16 @@ def _is_awaited(request: Request) -> bool:
     return bool(request.acknowledged and not request.message.acknowledged)
 
 
+def _note_lost(request: Request, args: tuple[Any, ...]) -> None:
+    """A process of the pool died while it ran this: whoever requeues it is to count that."""
+    exc = _exception_of(args[0]) if args else None
+    if not isinstance(exc, WorkerLostError) or state.should_terminate:
+        return
+    if not getattr(request, "_already_revoked", False):
+        how = re.search(r"\((SIG\w+)\)|(exitcode \d+)", str(exc))
+        request.message.lost = f"{how[1] or how[2]} of a pool process" if how else "a pool process"
+
+
 def _nothing() -> None:
     """The pool has not started."""
 
@@ -244,9 +256,13 @@ def _of_result(result: Any, *_: Any, **__: Any) -> Outcome | None:
     return _of_error(value) if failed else Outcome.DONE
 
 
-def _of_error(einfo: Any, *_: Any, **__: Any) -> Outcome | None:
+def _exception_of(einfo: Any) -> Any:
     exc = getattr(einfo, "exception", None)
-    exc = getattr(exc, "exc", exc) if type(exc).__name__ == "ExceptionWithTraceback" else exc
+    return getattr(exc, "exc", exc) if type(exc).__name__ == "ExceptionWithTraceback" else exc
+
+
+def _of_error(einfo: Any, *_: Any, **__: Any) -> Outcome | None:
+    exc = _exception_of(einfo)
     if isinstance(exc, Retry):
         return Outcome.RETRIED
     if isinstance(exc, Reject):

@@ -28,7 +28,9 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
 from sluiceway_worker import takes, wire
+from sluiceway_worker.fate import Death
 from sluiceway_worker.intake import BROKER_ERRORS
+from sluiceway_worker.recovery import Place, recover, recovery
 from sluiceway_worker.suspects import Suspects
 from sluiceway_worker.takes import Script, Take
 from sluiceway_worker.watching import Watch
@@ -102,6 +104,7 @@ class Taking:
         """A client without kombu's key prefixing, on the channel's own connections."""
         self.outstanding = False
         """Whether the answer to a take is being read: a greenlet may look in between."""
+        self._identity = identity
         self.incarnation = identity.incarnation
         self.held: dict[str, None] = before.held if isinstance(before, Taking) else {}
         """The tags of all that was taken, over this connection or an earlier one, and was
@@ -154,6 +157,25 @@ class Taking:
     def acknowledge(self, tag: str) -> None:
         """Take a message off the books, if it is still mine; may be repeated."""
         run(self.raw, takes.ACKNOWLEDGE_TAKE, self._mine, tag)
+        self.held.pop(tag, None)
+
+    def died_in_pool(self, tag: str, reason: str) -> None:
+        """A process of the pool died of a message, maybe: it goes back with that told in it.
+
+        Raises:
+            redis.RedisError: the connection failed. Doing it again is safe.
+        """
+        channel, identity = self.channel, self._identity
+        recover(
+            self.raw,
+            recovery(
+                Place(channel.global_keyprefix, channel.unacked_key, channel.unacked_index_key),
+                Death(incarnation=self.incarnation, at=time(), reason=reason, blamed=True),
+                fleet=identity.fleet,
+                max_deliveries=identity.max_deliveries,
+                only=[tag],
+            ),
+        )
         self.held.pop(tag, None)
 
     def forget(self, tag: str) -> None:

@@ -61,7 +61,11 @@ class QoS(kombu_redis.QoS):
             super().ack(delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        if requeue or not self._is_taken(delivery_tag):
+        lost = getattr(self._delivered.get(delivery_tag), "lost", "")
+        if requeue and lost and self._is_taken(delivery_tag):
+            self.channel.taking.died_in_pool(delivery_tag, lost)
+            virtual.QoS.ack(self, delivery_tag)
+        elif requeue or not self._is_taken(delivery_tag):
             super().reject(delivery_tag, requeue=requeue)
         else:
             self.ack(delivery_tag)
