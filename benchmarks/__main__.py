@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks import agent_cost, drains, reaction, tick
+from benchmarks import agent_cost, drains, reaction, take, tick
 from benchmarks.common import Result, arguments, machine, show, write
 
 MEASUREMENTS: dict[str, Callable[[bool], Result]] = {
     "reaction: the first message on an idle fleet": reaction.run,
     "tick: one look at a broker": tick.run,
     "agent_cost: tasks and publishing, with the agent and without": agent_cost.run,
+    "take: by script, and as kombu does": take.run,
     "drains: workers leave under work": lambda small: drains.run(10 if small else 200),
 }
 

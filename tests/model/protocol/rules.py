@@ -22,9 +22,9 @@ class Rules:
     drained_waits_for_the_reply: bool = True
     """«Drained» is said only when no BRPOP is on its way any more."""
     receipts: bool = True
-    """A message is given back, recovered or acknowledged only where ``unacked_index``
-    still has the score that the taker wrote. The tag alone survives redelivery and may
-    be somebody else's by now."""
+    """A message is given back, recovered or acknowledged only where ``unacked`` still has
+    what this very take left: the tag made for it, or kombu's score. The published tag
+    alone survives redelivery and may be somebody else's by now."""
     leases_end: bool = True
     """A drain request ends by itself unless it is renewed."""
     stopping_is_final: bool = True
@@ -36,8 +36,8 @@ class Rules:
     """When the connection is lost, kombu's restoring of all that the channel held is
     kept from what is still running."""
     renews_what_it_holds: bool = True
-    """A worker that is not silent renews the score of all that it holds (in ``unacked_index``
-    and in its holdings, by one script), so that a visibility timeout passes only for the
+    """A worker that is not silent renews the score of all that it holds in
+    ``unacked_index``, by one script, so that a visibility timeout passes only for the
     silent, however long a task runs."""
     proof_is_the_containers_end: bool = True
     """The end of a main process, or a new one in its place, proves nothing: its children

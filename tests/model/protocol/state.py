@@ -47,8 +47,9 @@ class Message(NamedTuple):
     queued: int = 0
     """Copies in the list that it was published to: one is right, two is a fault."""
     holder: str = NOBODY
-    """Whose take stands in ``unacked``. In Redis this is the score in ``unacked_index``:
-    each take writes its own, so a taker that remembers its score can tell."""
+    """Whose take stands in ``unacked``. In Redis this is what each take leaves of its own, so
+    that a taker who remembers it can tell: a new tag (the atomic take), or the score in
+    ``unacked_index`` (kombu's)."""
     claims: frozenset[str] = frozenset()
     """Incarnations that once took it, by tag alone; a fault in the making."""
     marked: bool = False

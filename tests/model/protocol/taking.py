@@ -21,8 +21,8 @@ def wants_more(world: World, s: State, worker: int) -> bool:
 
 
 def taken(world: World, message: Message, worker: int) -> Message:
-    """The message as ``unacked`` has it after this worker's take. The tag stays the same,
-    so earlier takers can still name it; only the score tells that it is not theirs."""
+    """The message as ``unacked`` has it after this worker's take. Without a receipt, that is
+    under the published tag alone, earlier takers can still name it as theirs."""
     claims = message.claims if world.rules.receipts else message.claims | {NOW[worker]}
     return message._replace(holder=NOW[worker], claims=claims)
 

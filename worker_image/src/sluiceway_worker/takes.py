@@ -71,6 +71,8 @@ local function tell_one_who_waits()
 end
 
 for i = 8, #KEYS do
+  -- Mostly it is in the first or in none.
+  if i == 9 and redis.call('EXISTS', unpack(KEYS, 9)) == 0 then break end
   local message = redis.call('RPOP', KEYS[i])
   if message then
     local tail = ARGV[10 + (i - 8) % queues]

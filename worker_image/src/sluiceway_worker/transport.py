@@ -173,7 +173,7 @@ class Poller(kombu_redis.MultiChannelPoller):
         return super().maybe_restore_messages()
 
     def _register_BRPOP(self, channel: Any) -> None:  # noqa: N802 - kombu's name
-        if channel.taking is None:
+        if not _takes(channel):
             super()._register_BRPOP(channel)
 
     # Asked by a taking.
@@ -213,7 +213,7 @@ class Poller(kombu_redis.MultiChannelPoller):
             self.loop.call_later(seconds, _turn_over)
 
     def _takers(self) -> list[Any]:
-        return [channel for channel in self._channels if channel.taking is not None]
+        return [channel for channel in self._channels if _takes(channel)]
 
     def _turn(self, *, loops: bool) -> int:
         return sum(channel.taking.turn(loops=loops) for channel in self._takers())
@@ -246,6 +246,11 @@ def transport_for(kombus: type[Any]) -> type[Any]:
 def can_be_made() -> bool:
     """Whether this kombu has all that the subclasses here rest on."""
     return all(hasattr(owner, name) for owner, names in NEEDS.items() for name in names)
+
+
+def _takes(channel: Any) -> bool:
+    """Whether it takes by script; kombu's poller may have other channels, too."""
+    return isinstance(channel, TakingChannel) and channel.taking is not None
 
 
 def _turn_over() -> None:
