@@ -97,7 +97,7 @@ class _Field:
             **os.environ,
             "DEATHS_DB": str(self.database),
             "DEATHS_VISIBILITY": str(VISIBILITY_S),
-            "PYTHONPATH": str(HERE),
+            "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]),
             "CELERY_BROKER_URL": self.url,
         }
 
