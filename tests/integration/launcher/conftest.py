@@ -21,6 +21,8 @@ import pytest
 import redis
 from celery import Celery
 
+from tests.conftest import free_port
+
 ROOT = Path(__file__).parents[3]
 HERE = Path(__file__).parent
 PATIENCE_S = 60.0
@@ -162,9 +164,7 @@ def launch(broker: Broker, mount: Path, image_python: Path, tmp_path: Path) -> I
         hurry: bool = False,
         **env: str,
     ) -> Launched:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         script = str(mount / "launcher" / "launcher.py")
         program = [str(image_python), *(("-c", IN_A_HURRY) if hurry else ()), script]
         log = tmp_path / f"worker-{len(started)}.log"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import pytest
 
 from sluiceway_sample import settings
 from sluiceway_sample.database import connect
+from tests.conftest import free_port
 
 QUEUES = "exports,videos,emails,billing,partners"
 DEADLINE_S = 90.0
@@ -55,9 +55,7 @@ class Shop:
 
 @pytest.fixture
 def shop(redis_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     database = tmp_path / "shop.sqlite3"
     monkeypatch.setattr(settings, "SHOP_DATABASE", str(database))
     env = {
