@@ -137,7 +137,7 @@ def test_a_frozen_leader_that_thaws_does_nothing_more_and_all_ends_well(
             took = takeover.wait()
             scene.tasks.publish("exports", 24, seconds=0.5)
             time.sleep(max(0.0, rounds.frozen_s - took))
-        assert operator.leader() != takeover.leader
+            assert operator.leader() != takeover.leader
         scene.await_all_done()
     operator.await_ready()
     with capsys.disabled():
@@ -159,7 +159,7 @@ def test_a_leader_that_the_api_server_refuses_stops_acting_and_all_ends_well(
             # Its own word to the broker would count for nothing either.
             scene.tasks.publish("exports", 24, seconds=0.5)
             scene.await_all_done()
-        assert operator.leader() != takeover.leader
+            assert operator.leader() != takeover.leader
     operator.await_ready()
     with capsys.disabled():
         print(f"\na leader that was cut off was followed after {took:.1f} s")
