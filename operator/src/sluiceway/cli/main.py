@@ -27,6 +27,7 @@ COMMANDS = {
     "eta": "List or release messages with a far ETA, which no worker holds until then.",
     "top": "Show the TaskQueues of a cluster live.",
     "simulate": "Play a trace: how long tasks would have waited, and what it would have cost.",
+    "record": "Write down what arrives at a live broker, as a trace to play.",
     "convert": "Turn KEDA ScaledObjects and HPAs into TaskQueues.",
     "crd": "Print the CustomResourceDefinitions.",
 }
