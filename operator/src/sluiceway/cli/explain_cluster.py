@@ -15,10 +15,17 @@ from sluiceway.report.resource_conditions import (
     BROKER_MISMATCH,
     RECONCILING,
     STALLED,
+    TIMEOUT_TOO_SHORT,
 )
 from sluiceway.report.words import number, seconds
 
-_WHILE_TRUE = {RECONCILING, STALLED, BROKER_MISMATCH, BROKER_MAY_LOSE_TASKS}
+_WHILE_TRUE = {
+    RECONCILING,
+    STALLED,
+    BROKER_MISMATCH,
+    BROKER_MAY_LOSE_TASKS,
+    TIMEOUT_TOO_SHORT,
+}
 """Conditions that are there only while something is to be said."""
 
 

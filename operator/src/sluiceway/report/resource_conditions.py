@@ -27,6 +27,9 @@ BROKER_MISMATCH = "BrokerMismatch"
 BROKER_MAY_LOSE_TASKS = "BrokerMayLoseTasks"
 """There only while true: the broker's own settings let waiting tasks vanish."""
 
+TIMEOUT_TOO_SHORT = "VisibilityTimeoutTooShort"
+"""There only while true: what is held may be given away while it is still at work."""
+
 WORKERS_REPORT = "WorkersReport"
 """True: the workers say what they run. False: only what the broker shows is known."""
 
@@ -56,12 +59,13 @@ def conditions_of(
     problem: SetupProblem | None,
     fleet: FleetStatus | None,
     broker_warnings: Sequence[str],
+    timeout_warnings: Sequence[str] = (),
 ) -> tuple[Condition, ...]:
     """What holds and what does not.
 
     Args:
         at: now, Unix seconds; the ``since`` of all of them, for whoever keeps times.
-        problem, fleet, broker_warnings: as in ``resource.Seen``.
+        problem, fleet, broker_warnings, timeout_warnings: as in ``resource.Seen``.
     """
     ready, under_way = _ready(at, problem, fleet)
     found = [ready]
@@ -80,6 +84,16 @@ def conditions_of(
                 status=Verdict.TRUE,
                 reason="UnsafeSettings",
                 message="; ".join(broker_warnings),
+                since=at,
+            )
+        )
+    if timeout_warnings:
+        found.append(
+            Condition(
+                type=TIMEOUT_TOO_SHORT,
+                status=Verdict.TRUE,
+                reason="MayRunTwice",
+                message="; ".join(timeout_warnings),
                 since=at,
             )
         )
