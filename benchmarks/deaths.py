@@ -45,9 +45,9 @@ def run(small: bool = True) -> Result:
     """Seconds until what a dead worker ran was started elsewhere, and what went wrong."""
     ours, plain = _Side(), _Side()
     for _ in range(2 if small else 10):
-        with _field() as field_:
+        with field_of_tests() as field_:
             asyncio.run(_local(field_, ours))
-        with _field() as field_:
+        with field_of_tests() as field_:
             _plain(field_, plain)
     result: Result = {
         "local_mode": ours.figures(),
@@ -77,7 +77,7 @@ class _Side:
 
 
 @dataclass
-class _Field:
+class Field:
     """A server, a database, and tasks that wait for one gate."""
 
     url: str
@@ -123,16 +123,16 @@ class _Field:
 
     def measure(self, tasks: set[str], side: _Side) -> None:
         """End the busier worker, and note when what it ran is started again."""
-        _until(lambda: {task for task, _, _ in self.starts()} == tasks)
+        until(lambda: {task for task, _, _ in self.starts()} == tasks)
         ran = Counter(worker for _, _, worker in self.starts())
         victim = ran.most_common(1)[0][0]
         there = {task for task, _, worker in self.starts() if worker == victim}
         os.killpg(victim, signal.SIGKILL)
         at = time.time()
-        _until(lambda: there <= self._again(at))
+        until(lambda: there <= self._again(at))
         side.back_s += [when - at for task, when, _ in self.starts() if task in there and when > at]
         self.gate.touch()
-        _until(lambda: self.finished() == tasks)
+        until(lambda: self.finished() == tasks)
         side.deaths += 1
         side.lost += len(tasks - self.finished())
         counts = Counter(task for task, _, _ in self.starts())
@@ -143,9 +143,10 @@ class _Field:
 
 
 @contextmanager
-def _field() -> Iterator[_Field]:
+def field_of_tests() -> Iterator[Field]:
+    """A fresh server and an empty database."""
     with server() as client, tempfile.TemporaryDirectory(prefix="deaths-") as folder:
-        field_ = _Field(url_of(client), Path(folder))
+        field_ = Field(url_of(client), Path(folder))
         with closing(sqlite3.connect(field_.database)) as db:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("CREATE TABLE runs (task TEXT, event TEXT, at REAL, worker INTEGER)")
@@ -153,7 +154,7 @@ def _field() -> Iterator[_Field]:
         yield field_
 
 
-async def _local(field_: _Field, side: _Side) -> None:
+async def _local(field_: Field, side: _Side) -> None:
     taskqueue = TaskQueue.from_outside(
         {
             "metadata": {"name": "work"},
@@ -171,7 +172,7 @@ async def _local(field_: _Field, side: _Side) -> None:
         await asyncio.to_thread(field_.measure, tasks, side)
 
 
-def _plain(field_: _Field, side: _Side) -> None:
+def _plain(field_: Field, side: _Side) -> None:
     workers = [
         subprocess.Popen(
             [
@@ -187,7 +188,7 @@ def _plain(field_: _Field, side: _Side) -> None:
         for number in range(2)
     ]
     try:
-        _until(lambda: _waiting(field_.url) == 2)
+        until(lambda: _waiting(field_.url) == 2)
         field_.measure(field_.publish(), side)
     finally:
         for worker in workers:
@@ -204,7 +205,12 @@ def _waiting(url: str) -> int:
         return [one["cmd"] for one in client.client_list()].count("brpop")
 
 
-def _until(holds: Callable[[], bool]) -> None:
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for it.
+
+    Raises:
+        TimeoutError: it never comes.
+    """
     deadline = time.monotonic() + PATIENCE_S
     while not holds():
         if time.monotonic() > deadline:

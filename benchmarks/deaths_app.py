@@ -1,4 +1,4 @@
-"""The application of benchmarks.deaths: each start and end is a row in a database."""
+"""The application of benchmarks.deaths and kills: each start and end is a row in a database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ app = Celery("deaths_app")
 app.conf.update(
     task_ignore_result=True,
     task_default_queue="work",
-    broker_transport_options={"visibility_timeout": float(os.environ.get("DEATHS_VISIBILITY", 30))},
+    broker_transport_options={
+        "visibility_timeout": float(os.environ.get("DEATHS_VISIBILITY", 30)),
+        "priority_steps": [0, 3, 6, 9],
+    },
     # What sluiceway-worker sets where the application leaves it; the plain side has it, too.
     task_acks_late=True,
     task_reject_on_worker_lost=True,
@@ -29,6 +32,14 @@ def wait_for(self: Any, gate: str) -> None:
     _note(self.request.id, "started")
     while not Path(gate).exists():
         time.sleep(0.01)
+    _note(self.request.id, "finished")
+
+
+@app.task(bind=True)  # type: ignore[untyped-decorator]
+def work(self: Any, seconds: float) -> None:
+    """Run for a while."""
+    _note(self.request.id, "started")
+    time.sleep(seconds)
     _note(self.request.id, "finished")
 
 
