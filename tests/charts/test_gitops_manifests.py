@@ -150,6 +150,11 @@ def served(control_plane: ControlPlane) -> ControlPlane:
     kubectl.run("wait", "crd", "--all", "--for=condition=Established")
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
     kubectl.apply(json.dumps(namespace))
+    # A pod template that breaks the profile is warned of, and a warning fails below.
+    kubectl.run(
+        *("label", "namespace", "shop", "--overwrite"),
+        "pod-security.kubernetes.io/warn=restricted",
+    )
     return control_plane
 
 
