@@ -8,6 +8,7 @@ real API server.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def test_no_number_of_workers_stands_in_git_so_nothing_is_to_be_ignored() -> Non
 
 
 @pytest.fixture(scope="module")
-def served(control_plane: ControlPlane) -> ControlPlane:
+def served(control_plane: ControlPlane) -> Iterator[ControlPlane]:
     """The control plane with our definitions, and the namespace that is meant."""
     kubectl = control_plane.kubectl
     kubectl.run("apply", "--filename", CRDS)
@@ -151,11 +152,10 @@ def served(control_plane: ControlPlane) -> ControlPlane:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
     kubectl.apply(json.dumps(namespace))
     # A pod template that breaks the profile is warned of, and a warning fails below.
-    kubectl.run(
-        *("label", "namespace", "shop", "--overwrite"),
-        "pod-security.kubernetes.io/warn=restricted",
-    )
-    return control_plane
+    label = ("label", "namespace", "shop", "--overwrite")
+    kubectl.run(*label, "pod-security.kubernetes.io/warn=restricted")
+    yield control_plane
+    kubectl.run(*label, "pod-security.kubernetes.io/warn-")
 
 
 @pytest.mark.parametrize("folder", [ARGOCD / "shop", FLUX / "shop"], ids=["argocd", "flux"])
