@@ -2,9 +2,10 @@
 
 Both sides in turns, on one server. *Throughput*: no-op tasks a second of real workers that
 differ in ``SLUICEWAY_TAKE`` alone, with one queue and with eight, with one worker and with
-four. *Waiting*: hundreds of consumers in one process, first idle, then with a message every
-50 ms: commands a second and processor time of the broker, and the milliseconds from
-``LPUSH`` until some consumer has the message. Aim: at least 0.97 of kombu's throughput.
+four; and what each task cost workers and broker in processor time, which holds better on a
+busy machine. Aim: at least 0.97 of kombu's. *Waiting*: hundreds of consumers in one process,
+first idle, then with a message every 50 ms: commands a second and processor time of the
+broker, and the milliseconds from ``LPUSH`` until some consumer has the message.
 """
 
 from __future__ import annotations
@@ -56,9 +57,7 @@ def run(small: bool = True) -> Result:
     tasks, rounds, consumers = (2000, 3, 100) if small else (6000, 7, 200)
     result: Result = {"tasks": tasks, "rounds": rounds, "consumers": consumers}
     for queues, workers in ((1, 1), (8, 1), (1, 4), (8, 4)):
-        result[f"tasks_per_s_{queues}_queues_{workers}_workers"] = _throughput(
-            tasks, rounds, queues, workers
-        )
+        result[f"{queues}_queues_{workers}_workers"] = _throughput(tasks, rounds, queues, workers)
     result.update(_waiting(consumers, seconds=10.0))
     return result
 
@@ -81,22 +80,31 @@ class _Broker:
 
 
 def _throughput(tasks: int, rounds: int, queues: int, workers: int) -> dict[str, float]:
-    rates: dict[str, list[float]] = {side: [] for side in SIDES}
+    rounds_of: dict[str, list[tuple[float, float, float]]] = {side: [] for side in SIDES}
     with ExitStack() as stack:
         broker = _Broker(stack)
         for number in range(rounds):
             # Whoever goes second finds warm caches: take turns in that, too.
             for side in SIDES if number % 2 == 0 else reversed(SIDES):
-                rates[side].append(_tasks_per_s(broker, side, tasks, queues, workers))
-    pairs = zip(rates["atomic"], rates["kombu"], strict=True)
-    return {
-        **{side: round(statistics.median(rates[side]), 1) for side in SIDES},
-        "ratio": round(statistics.median(ours / theirs for ours, theirs in pairs), 3),
-    }
+                rounds_of[side].append(_work_off(broker, side, tasks, queues, workers))
+    result = {}
+    names = ("tasks_per_s", "worker_cpu_ms_a_task", "server_cpu_ms_a_task")
+    for at, name in enumerate(names):
+        theirs, ours = ([figures[at] for figures in rounds_of[side]] for side in SIDES)
+        ratios = [mine / his for mine, his in zip(ours, theirs, strict=True)]
+        result[f"{name}_kombu"] = round(statistics.median(theirs), 3)
+        result[f"{name}_atomic"] = round(statistics.median(ours), 3)
+        result[f"{name}_ratio"] = round(statistics.median(ratios), 3)
+    return result
 
 
-def _tasks_per_s(broker: _Broker, side: str, tasks: int, queues: int, workers: int) -> float:
-    """Fill the queues, start the workers, time them from their tenth part to the last task."""
+def _work_off(
+    broker: _Broker, side: str, tasks: int, queues: int, workers: int
+) -> tuple[float, float, float]:
+    """Fill the queues, start the workers, time them from the tenth part to the last task.
+
+    Tasks a second, and milliseconds of processor time for each: the workers', the broker's.
+    """
     names = ",".join(f"q{number}" for number in range(queues))
     env = {**os.environ, "CELERY_BROKER_URL": broker.url, ENV_TAKE: side}
     fill = [sys.executable, "-c", FILL, str(tasks), names]
@@ -124,14 +132,33 @@ def _tasks_per_s(broker: _Broker, side: str, tasks: int, queues: int, workers: i
 
     try:
         first, began = until(tasks - tasks // 10)
+        cpu_s, (_, server_cpu_s) = _cpu_s(processes), broker.spent()
         _, ended = until(0)
-        return first / (ended - began)
+        _, server_cpu_ended_s = broker.spent()
+        return (
+            first / (ended - began),
+            1000 * (_cpu_s(processes) - cpu_s) / first,
+            1000 * (server_cpu_ended_s - server_cpu_s) / first,
+        )
     finally:
         for process in processes:
             process.terminate()
         for process in processes:
             process.wait()
         broker.redis.flushall()
+
+
+def _cpu_s(processes: list[subprocess.Popen[bytes]]) -> float:
+    """Processor time of these and of their children so far."""
+    mine = {process.pid for process in processes}
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # proc(5): after the command name come state, parent, and as 12th and 13th the times.
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(stat.parent.name) in mine or int(fields[1]) in mine:
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 class _Consumers:

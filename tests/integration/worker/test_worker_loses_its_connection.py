@@ -91,15 +91,15 @@ def test_what_a_busy_worker_only_reserved_goes_to_another_at_once_and_unmarked(
     queue: Any, start_worker: Any, records: Any, cut: Any
 ) -> None:
     busy = start_worker("-c", "1", "--prefetch-multiplier", "4", SLUICEWAY_ACKS="late")
+    other = start_worker("-c", "1")
+    other.ask_to_drain(ttl_ms=600_000)
+    other.says(state=wire.DRAINED)
     running = queue.send("work", 10)
     records.wait_for("started", running)
     later = queue.send("work", 0, countdown=600)
     waiting = [queue.send() for _ in range(3)]
     busy.says(active=1, reserved=3, scheduled=1)
-    other = start_worker("-c", "1")
-    other.ask_to_drain()
-    other.says(state=wire.DRAINED)
-    busy.ask_to_drain()
+    busy.ask_to_drain(ttl_ms=600_000)
     cut(busy)
     other.says(state=wire.DRAINED)
     busy.says(state=wire.DRAINING, active=1, scheduled=0)
