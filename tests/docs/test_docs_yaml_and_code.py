@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 import yaml
 from docs_site import ROOT
-from reading.blocks import Block, blocks
+from reading.blocks import LOCAL_PAGES, Block, blocks
 from testcluster import prometheus
 
 from sluiceway.api.validate import MODELS, validate
@@ -48,7 +48,9 @@ def _problems(document: Any, block: Block, tmp_path: Path) -> list[str]:
     if not isinstance(document, dict):
         return [f"{type(document).__name__} is no object"]
     if document.get("kind") in MODELS:
-        return [str(problem) for problem in validate(document, in_cluster=_in_cluster(block))]
+        return [
+            str(problem) for problem in validate(document, in_cluster=block.page not in LOCAL_PAGES)
+        ]
     if "apiVersion" in document:
         named = document.get("metadata") or document.get("kind") == "Kustomization"
         return [] if document["apiVersion"] in OTHERS and named else [str(document)[:100]]
@@ -58,11 +60,6 @@ def _problems(document: Any, block: Block, tmp_path: Path) -> list[str]:
         return _prometheus_problems(block, tmp_path)
     told = {chart: _values_problem(document, schema) for chart, schema in SCHEMAS.items()}
     return [] if None in told.values() else [f"{chart}: {why}" for chart, why in told.items()]
-
-
-def _in_cluster(block: Block) -> bool:
-    """Local mode needs no image: the front page and the quick start are about it."""
-    return block.page not in ("README.md", "docs/tutorial/quick-start.md")
 
 
 def _values_problem(values: Any, schema: dict[str, Any]) -> str | None:
