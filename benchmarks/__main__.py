@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
-from benchmarks import agent_cost, drains, reaction, take, tick
+from benchmarks import agent_cost, drains, reaction, simulation, take, tick
 from benchmarks.common import Result, arguments, machine, show, write
 
+SIMULATION = "simulation: the rule on the suite, and many tasks"
 MEASUREMENTS: dict[str, Callable[[bool], Result]] = {
+    SIMULATION: simulation.run,
     "reaction: the first message on an idle fleet": reaction.run,
     "tick: one look at a broker": tick.run,
     "agent_cost: tasks and publishing, with the agent and without": agent_cost.run,
@@ -25,6 +28,8 @@ def main() -> None:
         figures[title] = run(not options.full)
         show(title, figures[title])
     write(options.json, figures)
+    if figures[SIMULATION]["worse_than_stored"]:
+        sys.exit("the rule got worse; after a change that was meant: benchmarks.simulation --store")
 
 
 if __name__ == "__main__":
