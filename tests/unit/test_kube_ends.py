@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from sluiceway.broker.holders import Cause, End, ended
+from sluiceway.cluster.pods import FollowedPods
 from sluiceway.kube.ends import ends_of
 from sluiceway.kube.views import Pod
 from sluiceway_worker.wire import Holder
@@ -100,9 +101,29 @@ def test_an_end_is_a_proof_only_for_what_started_before_it_in_that_pod_and_fleet
         "w:next": Holder("shop/video", "c", 1000.4),
         "w:untold": Holder("shop/video", "c", None),
         "w:other": Holder("shop/audio", "c", 900.0),
+        "w:nobodys": Holder("", "c", 900.0),
         "v:1": Holder("shop/video", "c", 900.0),
     }
-    assert [who for who, _ in ended(holders, "shop/video", [end])] == ["w:earlier"]
+    assert [who for who, _ in ended(holders, "shop/video", [end])] == [
+        "w:earlier",
+        "w:nobodys",
+    ]
     process = End(worker="w", cause=Cause.CRASH, reason="")
     proven = [who for who, _ in ended(holders, "shop/video", [process])]
-    assert proven == ["w:earlier", "w:next", "w:untold"]
+    assert proven == ["w:earlier", "w:next", "w:untold", "w:nobodys"]
+
+
+def test_an_end_is_remembered_when_its_pod_is_gone_and_knows_what_runs_again() -> None:
+    pods = FollowedPods(None, namespaces=(), selector="", changed=lambda *_: None)  # type: ignore[arg-type]
+    ended_ = pod(worker(state=over()))
+    again = pod(worker(state={"running": {}}, lastState=over()))
+    pods._pod(None, ended_)
+    (end,) = pods.ends("shop", "")
+    assert not end.runs_again
+    pods._pod(ended_, again)
+    (end,) = pods.ends("shop", "")
+    assert end.runs_again
+    pods._pod(again, None)
+    (end,) = pods.ends("shop", "")
+    assert (end.worker, end.runs_again) == ("video-1", False)
+    assert pods.ends("other", "") == ()

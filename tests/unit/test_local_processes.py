@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sluiceway.local.processes import Child, Guard
+from sluiceway.local.processes import Child, Guard, group_runs
 from sluiceway.local.server import EmbeddedServer, NoServerError, free_port
 
 POLITE = (
@@ -260,3 +260,19 @@ async def test_a_port_that_is_taken_is_said_with_the_server_s_own_words(
         await EmbeddedServer.start(tmp_path, guard, port)
 
     listener.close()
+
+
+def test_a_group_runs_as_long_as_one_of_it_is_no_zombie(tmp_path: Path) -> None:
+    def process(pid: int, state: str, group: int) -> None:
+        (tmp_path / str(pid)).mkdir(exist_ok=True)
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} (a) b (c) {state} 1 {group} {group} 0")
+
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "stat").write_text("")
+    process(10, "Z", 10)
+    process(11, "S", 10)
+    process(12, "R", 12)
+    assert group_runs(10, tmp_path)
+    process(11, "Z", 10)
+    assert not group_runs(10, tmp_path)
+    assert not group_runs(13, tmp_path)

@@ -95,6 +95,19 @@ async def test_who_lives_keeps_what_it_holds(ward: Ward) -> None:
     assert (ward.shop.ids(), ward.shop.held("w:2"), ward.deaths) == ([], 1, [])
 
 
+async def test_where_the_container_runs_again_who_is_heard_keeps_what_it_holds(ward: Ward) -> None:
+    """The clock may have been set back between the two lives."""
+    ward.shop.send()
+    ward.shop.take("w:2")
+    ward.shop.beat("w:2")
+    ward.end(before=time.time() + 60, runs_again=True)
+    await ward.recoveries.look()
+    assert (ward.shop.ids(), ward.shop.held("w:2"), ward.deaths) == ([], 1, [])
+    ward.shop.redis.delete(f"{ward.shop.prefix}sluiceway:hb:w:2")
+    await ward.recoveries.look()
+    assert [recovered.death.blamed for _, recovered in ward.deaths] == [True]
+
+
 async def test_another_fleets_dead_are_left_to_those_who_know_it(ward: Ward) -> None:
     ward.shop.send()
     ward.shop.take("w:1", fleet="shop/other")

@@ -55,6 +55,9 @@ class End:
     before: float | None = None
     """What started earlier under this name is over, Unix seconds by its own machine's
     clock; None: whatever bears it."""
+    runs_again: bool = False
+    """Whether another life of the container runs by now. A clock that was set back between
+    the two would make it look like the one before: then who is heard is let be."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +80,8 @@ def ended(
     for end in ends:
         by_worker.setdefault(end.worker, []).append(end)
     for incarnation, holder in holders.items():
-        if holder.fleet != fleet:
+        # A Deployment that a team brought along need not say whose it is; a pod's name does.
+        if holder.fleet not in ("", fleet):
             continue
         for end in by_worker.get(incarnation.rpartition(":")[0], ()):
             # The next container in the pod starts at the earliest when this one has ended;
@@ -134,7 +138,13 @@ async def carry_out(broker: Broker, steps: Steps) -> Recovered:
 
 def death_of(incarnation: str, end: End, now: float) -> Death:
     """What is written into the messages of a death that was proven."""
-    return Death(incarnation=incarnation, at=now, reason=end.reason, blamed=end.cause.is_blamed)
+    return Death(
+        incarnation=incarnation,
+        at=now,
+        reason=end.reason,
+        blamed=end.cause.is_blamed,
+        proven=not end.runs_again,
+    )
 
 
 def _checked(broker: Broker, replies: list[Any]) -> list[Any]:

@@ -11,11 +11,12 @@ import asyncio
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from sluiceway.broker.holders import End
 from sluiceway.kube.client import KubeClient
-from sluiceway.kube.ends import ends_of
+from sluiceway.kube.ends import ends_of, runs
 from sluiceway.kube.views import (
     PODS,
     REPLICA_SETS,
@@ -99,7 +100,13 @@ class FollowedPods:
         Args:
             label: the value of our label that their pods bear; empty where they bear none.
         """
-        return tuple(self._ends.get((namespace, label), {}).values())
+        bucket = (namespace, label)
+        pods = self._pods.get(bucket, {})
+        running = {name for name, pod in pods.items() if runs(pod)}
+        return tuple(
+            replace(end, runs_again=end.worker in running)
+            for end in self._ends.get(bucket, {}).values()
+        )
 
     def _note_ends(self, pod: Pod) -> None:
         now, bucket = time.monotonic(), _bucket(pod)

@@ -25,6 +25,12 @@ def ends_of(pod: Pod) -> tuple[End, ...]:
     return tuple(_ends(pod, worker))
 
 
+def runs(pod: Pod) -> bool:
+    """Whether the worker's container runs, as far as this object tells."""
+    worker = _worker(pod.status.container_statuses)
+    return worker is not None and worker.state.terminated is None and worker.state.waiting is None
+
+
 def _ends(pod: Pod, worker: ContainerStatus) -> Iterator[End]:
     for state, is_last in ((worker.last_state, False), (worker.state, True)):
         over = state.terminated
