@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from typing import Any
 
+from typer.testing import CliRunner
+
+from sluiceway.cli.main import app
 from sluiceway_worker import wire
 from tests.integration.cluster.conftest import InCluster, StartOperator
 
@@ -98,3 +102,25 @@ async def test_a_pod_that_is_deleted_by_force_proves_nothing(
     assert (headers["id"], headers["redelivered"]) == (other, True)
     assert "sluiceway_deaths" not in headers
     assert client.hlen(wire.held_key("", f"{gone}:1")) == 1
+
+
+async def test_dead_letters_are_found_by_their_taskqueue(in_cluster: InCluster) -> None:
+    fleet = f"{in_cluster.name}/exports"
+    await in_cluster.apply(in_cluster.taskqueue("exports"))
+    letter = wire.Letter(
+        id="5f0c", task="shop.pay", at=1.0, source="exports", fleet=fleet, deaths=[], message=b"{}"
+    )
+    client = in_cluster.broker.client()
+    client.hset(wire.dead_key("", fleet), "w:1:1", letter.to_bytes())
+
+    def dead(*words: str, taskqueue: str = "tq/exports") -> Any:
+        kubeconfig = str(in_cluster.control_plane.credentials.kubeconfig())
+        where = ["-q", taskqueue, "-n", in_cluster.name, "--kubeconfig", kubeconfig]
+        return CliRunner().invoke(app, ["dead", *words, *where])
+
+    listed = await asyncio.to_thread(dead, "list")
+    assert "5f0c  shop.pay  exports" in listed.stdout
+    unknown = await asyncio.to_thread(dead, "list", taskqueue="nobody")
+    assert "there is no TaskQueue nobody" in str(unknown.exception)
+    await asyncio.to_thread(dead, "release", "5f0c")
+    assert client.lrange("exports", 0, -1) == [b"{}"]
