@@ -48,7 +48,9 @@ def test_a_task_longer_than_the_visibility_timeout_runs_once(
 def test_a_worker_that_was_frozen_starts_nothing_that_was_given_to_another_meanwhile(
     queue: Any, start_worker: Any, records: Any, wait_for: Any
 ) -> None:
-    frozen = start_worker("-c", "1")
+    frozen, other = start_worker("-c", "1"), start_worker("-c", "1")
+    other.ask_to_drain(ttl_ms=600_000)
+    other.says(state=wire.DRAINED)
     task = queue.send("work", 0, countdown=20)
     frozen.says(scheduled=1)
     frozen.process.send_signal(signal.SIGSTOP)
@@ -57,8 +59,8 @@ def test_a_worker_that_was_frozen_starts_nothing_that_was_given_to_another_meanw
     (tag,) = queue.redis.hkeys("unacked")
     with queue.app.connection_for_read() as connection:
         connection.default_channel.qos.restore_by_tag(tag.decode())
-    other = start_worker("-c", "1")
-    other.says(scheduled=1)
+    other.recall()
+    wait_for(lambda: queue.length() == 0, "the other has it")
     frozen.process.send_signal(signal.SIGCONT)
     frozen.says(state=wire.CONSUMING, scheduled=0)
     records.wait_for("finished", task)

@@ -77,8 +77,8 @@ class QoS(kombu_redis.QoS):
             self.channel.taking.forget(name)
 
     def _is_taken(self, tag: str) -> bool:
-        taking = self.channel.taking
-        return taking is not None and str(tag).startswith(taking.incarnation)
+        channel = self.channel
+        return _takes(channel) and str(tag).startswith(channel.taking.incarnation)
 
 
 class TakingChannel(kombu_redis.Channel):
@@ -239,7 +239,9 @@ def transport_for(kombus: type[Any]) -> type[Any]:
     """
     if not issubclass(kombus, kombu_redis.Transport):
         return kombus
-    channel = type("TakingChannel", (TakingChannel, kombus.Channel), {})
+    channel: type[Any] = TakingChannel
+    if not issubclass(channel, kombus.Channel):
+        channel = type("TakingChannel", (TakingChannel, kombus.Channel), {})
     return type(kombus.__name__, (TransportMixin, kombus), {"Channel": channel})
 
 
