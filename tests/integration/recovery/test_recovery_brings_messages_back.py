@@ -240,6 +240,8 @@ def test_it_says_what_may_have_been_running_by_name_and_number(shop: Any) -> Non
     recovered = shop.recover()
     assert recovered.names() == "2 × shop.work"
     assert recovered.moved == 3
+    shop.hold("w:2", b"no JSON", "work")
+    assert shop.recover("w:2").names() == "1 × unnamed"
 
 
 def test_of_one_that_lives_only_what_its_lost_process_ran_comes_back(shop: Any) -> None:

@@ -277,7 +277,7 @@ def _move(
             done.dead += fate.dead
             done.returned += not fate.dead
             if not fate.held_only:
-                done.running[fate.task] += 1
+                done.running[fate.task or "unnamed"] += 1
 
 
 def _message(value: Any, how: str) -> bytes | None:
