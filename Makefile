@@ -19,8 +19,8 @@ demo: setup ## the meltdown and its cure, on real processes, in under two minute
 	$(BIN)/sluiceway demo $(ARGS)
 
 .PHONY: test
-test: setup ## all tests (pytest; ARGS=... is passed on)
-	$(BIN)/pytest $(ARGS)
+test: setup ## all tests, two at a time (pytest; ARGS=... is passed on)
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 .PHONY: lint
 lint: setup ## ruff, mypy, import-linter, and the language level of the worker's package

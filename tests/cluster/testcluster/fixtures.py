@@ -56,9 +56,20 @@ def pytest_configure(config: pytest.Config) -> None:
 # First, so that -m, which runs among these hooks too, sees the markers.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a Kubernetes, and let it begin first, for it takes longest.
+
+    Where tests run side by side (``-n 2``), one process has all that need nodes and one all
+    that need a control plane: each starts one, and the session's fixtures hold.
+    """
     for item in items:
-        for name in MARKERS.keys() & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        for name in MARKERS.keys() & fixtures:
             item.add_marker(name)
+        if fixtures & {"cluster", "image_engine"}:
+            item.add_marker(pytest.mark.xdist_group("nodes"))
+        elif "control_plane" in fixtures:
+            item.add_marker(pytest.mark.xdist_group("control plane"))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
