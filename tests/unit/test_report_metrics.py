@@ -157,6 +157,23 @@ def test_a_taskqueue_s_numbers_are_series_with_its_namespace_and_name() -> None:
     assert states == {"ready": 2, "starting": 1, "draining": 1, "silent": 0}
 
 
+def test_what_is_parked_is_counted_and_the_first_that_is_overdue_is_told() -> None:
+    def told(*etas: float) -> tuple[float, float]:
+        meters = FleetMeters()
+        queues = (
+            QueueView(name="video", length=0, parked=70, parked_etas=etas),
+            QueueView(name="clips", length=0),
+        )
+        meters.add(status(queues=queues))
+        found = scraped(meters)
+        names = ("tasks_parked", "parked_overdue_seconds")
+        many, overdue = (found[f"sluiceway_taskqueue_{name}"][0][1] for name in names)
+        return many, overdue
+
+    assert told(1_030.0, 9_000.0) == (70, 0.0)
+    assert told(970.0, 9_000.0) == (70, 30.0)
+
+
 def test_workers_that_do_not_stay_up_are_told() -> None:
     meters = FleetMeters()
     meters.add(status(conditions={READY: (Verdict.FALSE, "WorkersFailing")}))
@@ -243,7 +260,8 @@ def test_a_number_that_is_not_known_is_absent_and_never_zero() -> None:
 
     assert told["sluiceway_taskqueue_broker_up"] == [(VIDEO, 0)]
     assert told["sluiceway_taskqueue_demand_known"] == [(VIDEO, 0)]
-    for name in ("tasks_in_flight", "tasks_scheduled", "arrival_rate", "ready"):
+    parked = ("tasks_parked", "parked_overdue_seconds")
+    for name in ("tasks_in_flight", "tasks_scheduled", "arrival_rate", "ready", *parked):
         assert f"sluiceway_taskqueue_{name}" not in told
     assert "sluiceway_queue_length" not in told
     assert "sluiceway_queue_oldest_task_age_seconds" not in told

@@ -26,7 +26,7 @@ from celery.utils.log import get_logger
 
 from sluiceway_worker import parked, wire
 from sluiceway_worker.giveback import tail_of
-from sluiceway_worker.intake import BROKER_ERRORS, Taken
+from sluiceway_worker.intake import BROKER_ERRORS, Intake, Taken
 from sluiceway_worker.takes import Take
 from sluiceway_worker.taking import Taking
 
@@ -116,26 +116,11 @@ class Parking:
 
     def _park(self, request: Request) -> bool:
         """Whether it is not to be started here: parked, or not ours, or nobody knows."""
-        door, message = self._drain.door, request.message
+        door, eta = self._drain.door, self._drain.scheduled[request]
         if door is None:
             return False
-        taken, prefix = message.sluiceway, door.channel.global_keyprefix
-        by_script = isinstance(taken, Take)
-        tail = "" if by_script else tail_of(message.delivery_info)
-        holder = door.incarnation if isinstance(door, Taking) else ""
-        lists, bodies, _, registry = parked.keys_of(prefix, taken.source)
-        keys = [
-            *door.unacked_keys(),
-            wire.held_key(prefix, holder),
-            *(lists, bodies, registry),
-            wire.parking_key(prefix, self._fleet),
-        ]
-        receipt = ("", "") if by_script else (taken.before, taken.after)
-        length = taken.tail if by_script else len(tail.encode())
-        eta = self._drain.scheduled[request]
-        args = [message.delivery_tag, *receipt, length, tail, eta, taken.source]
         try:
-            answer = int(door.raw.eval(parked.PARK, len(keys), *keys, *args))
+            answer = park(door, self._fleet, request.message, eta)
         except redis.ResponseError as exc:
             self._refuse(exc)
             return False
@@ -169,6 +154,37 @@ def after_s() -> float:
         return float(os.environ.get(wire.ENV_PARK_AFTER) or wire.PARK_AFTER_S)
     except ValueError:
         return wire.PARK_AFTER_S
+
+
+def park(door: Intake | Taking, fleet: str, message: Any, eta: float) -> int:
+    """Move a message that this worker holds to the parked ones.
+
+    Args:
+        message: kombu's, as it was taken through a door of this worker.
+        eta: Unix seconds.
+
+    Returns:
+        ``parked.PARKED``, ``NOT_MINE`` or ``STAYS``.
+
+    Raises:
+        redis.RedisError: it was not done, or nobody knows; doing it again is safe.
+    """
+    taken, prefix = message.sluiceway, door.channel.global_keyprefix
+    lists, bodies, _, registry = parked.keys_of(prefix, taken.source)
+    holder = door.incarnation if isinstance(door, Taking) else ""
+    keys = [
+        *door.unacked_keys(),
+        wire.held_key(prefix, holder),
+        *(lists, bodies, registry),
+        wire.parking_key(prefix, fleet),
+    ]
+    if isinstance(taken, Take):
+        take = ("", "", taken.tail, "")
+    else:
+        tail = tail_of(message.delivery_info)
+        take = (taken.before, taken.after, len(tail.encode()), tail)
+    args = [message.delivery_tag, *take, eta, taken.source]
+    return int(door.raw.eval(parked.PARK, len(keys), *keys, *args))
 
 
 def release(client: redis.Redis, prefix: str, source: str | bytes, until: float) -> int:
