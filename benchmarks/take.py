@@ -57,7 +57,9 @@ def run(small: bool = True) -> Result:
     tasks, rounds, consumers = (2000, 3, 100) if small else (6000, 7, 200)
     result: Result = {"tasks": tasks, "rounds": rounds, "consumers": consumers}
     for queues, workers in ((1, 1), (8, 1), (1, 4), (8, 4)):
-        result[f"{queues}_queues_{workers}_workers"] = _throughput(tasks, rounds, queues, workers)
+        result[f"{queues}_queues_{workers}_workers"] = _throughput(
+            tasks * workers, rounds, queues, workers
+        )
     result.update(_waiting(consumers, seconds=10.0))
     return result
 
