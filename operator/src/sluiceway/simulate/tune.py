@@ -126,7 +126,15 @@ def _maximum(case: Case) -> tuple[Case, Proposal]:
 def _floors(case: Case) -> Iterable[int]:
     """Floors worth trying: none, a few, what the trace needs on average, and multiples."""
     needed = math.ceil(case.bound_s / max(case.trace.span_s, 1.0))
-    found = {0, case.spec.scaling.min_replicas, *_FLOORS, needed, 2 * needed, 4 * needed, 8 * needed}
+    found = {
+        0,
+        case.spec.scaling.min_replicas,
+        *_FLOORS,
+        needed,
+        2 * needed,
+        4 * needed,
+        8 * needed,
+    }
     return sorted(n for n in found if n <= case.spec.scaling.max_replicas)
 
 
