@@ -3,7 +3,9 @@
 Four runs: the unit tests and those against a real server, each on kombu's transport, as the
 measure, and on ours. Ours is kombu's until it is told to take by script, so the unit tests,
 which look inside with a made-up server, run on it as it is; those against a real server run
-while it takes by script whatever it consumes. Usage: ``python tools/kombus_tests.py``; the
+while it takes by script whatever it consumes. Then those that ask for a
+``BRPOP`` that is out or paused cannot pass, for there is none: ``test_redis_brpop_qos.py`` and
+the class ``test_RedisBrpopHealthCheck``. Usage: ``python tools/kombus_tests.py``; the
 sources of the installed kombu are fetched with pip.
 """
 
