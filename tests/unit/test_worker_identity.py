@@ -35,6 +35,16 @@ def test_without_it_the_host_and_the_process_itself_say_so(wished: dict[str, str
     assert time.time() - process_started_at() > 0
 
 
+@pytest.mark.skipif(not container(), reason="the machine does not tell")
+def test_only_who_was_given_its_name_says_in_which_container_it_lives() -> None:
+    """Of two machines with one host name, none is the other's next start."""
+    named = {"SLUICEWAY_FLEET": "shop/video", "SLUICEWAY_NAME": "video-5d9f-x2x"}
+    assert Identity.from_environment(named).container == container()
+    for missing in named:
+        rest = {name: value for name, value in named.items() if name != missing}
+        assert Identity.from_environment(rest).container == ""
+
+
 def test_every_start_is_an_incarnation_of_its_own() -> None:
     same = {"SLUICEWAY_NAME": "w"}
     starts = {Identity.from_environment(same).incarnation for _ in range(20)}

@@ -34,7 +34,8 @@ class Identity:
     wished_at: float
     """Unix seconds from which the cold start counts."""
     container: str = ""
-    """A word that differs for each start of a container in one pod; "" where unknown."""
+    """A word that differs for each start of a container in one pod; "" where unknown, and where
+    nobody vouches for the name: machines may share a host name, and containers of one pod do."""
     max_deliveries: int = MAX_DELIVERIES
     """After so many deaths of its worker a message is a dead letter."""
 
@@ -47,7 +48,7 @@ class Identity:
             name=name,
             incarnation=f"{name}:{uuid.uuid4().hex[:8]}",
             wished_at=_number(env.get(wire.ENV_STARTED_AT)) or process_started_at(),
-            container=container(),
+            container=container() if env.get(wire.ENV_FLEET) and env.get(wire.ENV_NAME) else "",
             max_deliveries=int(_number(env.get(wire.ENV_MAX_DELIVERIES)) or MAX_DELIVERIES),
         )
 
