@@ -147,6 +147,21 @@ async def test_who_is_heard_again_begins_its_silence_anew(ward: Ward) -> None:
     assert ward.shop.held("w:1") == 0
 
 
+async def test_who_works_on_without_a_word_is_not_buried_at_every_look(ward: Ward) -> None:
+    """As a worker does whose agent has given up."""
+    task = ward.shop.send()
+    ward.shop.take("w:1")
+    await ward.recoveries.look()
+    ward.now = 600.0
+    await ward.recoveries.look()
+    assert ward.shop.ids() == [task]
+    ward.shop.take("w:1")
+    for ward.now in (610.0, 1209.0):
+        await ward.recoveries.look()
+        assert (ward.shop.ids(), ward.shop.held("w:1")) == ([], 1)
+    assert len(ward.deaths) == 1
+
+
 async def test_an_operator_that_was_away_still_finds_them(ward: Ward) -> None:
     task = ward.shop.send()
     ward.shop.take("w:1")

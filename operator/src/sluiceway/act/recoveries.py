@@ -217,6 +217,8 @@ class Recoveries:
             max_deliveries=charge.max_deliveries,
         )
         recovered = await carry_out(charge.broker, steps)
+        # Who takes on without a heartbeat is not buried at every look from here on.
+        self._silent.get(charge.key, {}).pop(death.incarnation, None)
         if not recovered.lives:
             self._told.recovered(charge.key, cause, recovered)
 
