@@ -15,6 +15,8 @@ from sluiceway.workload.slots import WORKER
 
 _UNSEEN = "ContainerStatusUnknown"
 """The kubelet could not find the container: nobody saw it end."""
+_MACHINE = "Unknown"
+"""So containerd calls what it finds gone when it starts, mostly with its machine."""
 
 
 def ends_of(pod: Pod) -> tuple[End, ...]:
@@ -62,6 +64,8 @@ def _why(pod: Pod, over: Terminated, *, is_last: bool) -> tuple[Cause, str]:
         return Cause.EVICTED, "evicted"
     if is_last and pod.stopping:
         return Cause.TOLD, "ended by force after it was told to go"
+    if over.reason == _MACHINE:
+        return Cause.EVICTED, "ended with its machine"
     if over.exit_code == 0 and not over.signal:
         return Cause.TOLD, "exit code 0"
     number = over.signal or (over.exit_code - 128 if over.exit_code > 128 else 0)
