@@ -18,7 +18,7 @@ consumer's next turn, when its own code has done with it.
 from __future__ import annotations
 
 import os
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -45,6 +45,9 @@ EARLY = "early"
 _TURN = 50
 """So many are parked in one turn of the consumer at most; it has other duties."""
 
+_REFUSED_S = 60.0
+"""A broker that refused is asked again so much later: a full or failing over one refuses, too."""
+
 _LISTS = 50
 """The messages of so many lists are brought back by one beat."""
 
@@ -67,7 +70,7 @@ class Parking:
         self._far: dict[Request, Any] = {}
         """What is far ahead, and Celery's timer for it."""
         self._stood_by = False
-        self._refused = False
+        self._refused_until = float("-inf")
 
     def scheduled(self, request: Request, timer: Any) -> None:
         """A request was put into the timer, to enter the pool at its ETA."""
@@ -142,8 +145,12 @@ class Parking:
     def _now(self) -> float:
         return time() + self._clock_offset()
 
+    @property
+    def _refused(self) -> bool:
+        return monotonic() < self._refused_until
+
     def _refuse(self, exc: Exception) -> None:
-        self._refused = True
+        self._refused_until = monotonic() + _REFUSED_S
         self._far.clear()
         logger.warning("Messages for later are held, for the broker refuses to park them: %s", exc)
 
