@@ -30,7 +30,7 @@ _KUBECTL = {
     "wait": "for timeout all",
 }
 _HELM = {
-    "install": "create-namespace set values set-json",
+    "install": "create-namespace wait set values set-json",
     "upgrade": "reset-then-reuse-values install set values reuse-values",
     "rollback": "",
     "uninstall": "",
