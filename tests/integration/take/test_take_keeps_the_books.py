@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from sluiceway_worker import takes, wire
+from sluiceway_worker import takes, taking, wire
 from sluiceway_worker.taking import run
 
 
@@ -239,3 +241,22 @@ def test_a_take_that_is_under_way_while_it_settles_is_kept(
     a.taking._ask = settles_meanwhile
     assert a.take() == ["m1"]
     assert books(client, a) == (1, 1, 1)
+
+
+def test_one_that_does_not_answer_is_given_up_also_after_a_long_rest(
+    hand: Callable[..., Any], client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "_ANSWER_S", 0.2)
+    a = hand("a")
+    a.take()
+    a.taking._step_down()
+    # It has not been used for so long that redis-py would ask first whether it is alive.
+    a.channel.client.connection.next_health_check = 0
+    server = int(client.info("server")["process_id"])
+    os.kill(server, signal.SIGSTOP)
+    try:
+        with pytest.raises(redis.TimeoutError, match="no answer"):
+            a.look_and_take()
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert a.channel.client.connection._sock is None

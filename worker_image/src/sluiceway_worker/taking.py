@@ -60,8 +60,9 @@ _LOOKS_PER_S = 15
 """Those who sleep look so rarely that they look so often together, within these bounds in
 seconds: as long as one of them lives, a message does not wait for long."""
 
-_ANSWER_S = 25.0
-"""A server that does not answer for so long is gone."""
+_ANSWER_S = wire.HEARTBEAT_TTL_MS / 1000
+"""A server that does not answer for so long is gone, and the event loop waits no longer. It
+would have to settle with this worker by then in any case."""
 
 _TURN_S = 0.01
 _TURN = 16
@@ -109,7 +110,8 @@ class Taking:
         self.held: dict[str, None] = before.held if isinstance(before, Taking) else {}
         """The tags of all that was taken, over this connection or an earlier one, and was
         neither acknowledged nor given back."""
-        self._holder = identity.holder.to_text()
+        self._connections: int = before._connections + 1 if isinstance(before, Taking) else 0
+        self._holder = f"{identity.holder.to_text()}\n{self._connections}"
         self._sure = sure
         self._number: int = before._number if isinstance(before, Taking) else 0
         self._suspects: Suspects = (
@@ -192,10 +194,16 @@ class Taking:
         prefix = self.channel.global_keyprefix
         # A greenlet may be taking at this very moment: that answer is yet to come.
         last = takes.tag_of(self.incarnation, self._number - self.outstanding)
-        moved = int(run(self.raw, takes.SETTLE, self._mine, prefix, last, *self.held))
+        keys = [*self._mine, wire.holders_key(prefix)]
+        about_me = (self.incarnation, self._holder)
+        moved = int(run(self.raw, takes.SETTLE, keys, prefix, last, *about_me, *self.held))
         if moved:
             logger.info("Gave %d messages back whose take was never answered", moved)
         return moved
+
+    def crowds(self, tag: str) -> bool:
+        """Whether this message may not start here now, because another is to run alone."""
+        return self._suspects.alone(self.held) not in ("", tag)
 
     def renew(self, client: redis.Redis) -> None:
         """Keep the visibility timeout from passing over what is held; from any thread."""
@@ -260,11 +268,9 @@ class Taking:
             if message is None:
                 continue
             _, take, body = message
-            if self._suspects.may_keep(take.tag, body):
-                self._deliver(*message)
-                delivered += 1
-            else:
-                self._put_back(take)
+            self._suspects.took(take.tag, body)
+            self._deliver(*message)
+            delivered += 1
         self._slept_in = True
         if self._watching:
             self._step_down()
@@ -360,8 +366,11 @@ class Taking:
                 keys,
                 *(tag, time(), self.incarnation, self._holder),
                 *(WATCH_MS, _WORD_MS, takes.TOKENS, len(prefix.encode())),
-                *(len(queues), *self._tails),
+                *(len(queues), self._suspects.unwanted(), *self._tails),
             )
+            if number == -2:
+                self._suspects.stand_aside()
+                return None
             if number < 0:
                 self._wait(*rest)
                 return None
@@ -372,14 +381,6 @@ class Taking:
             return queue, Take(self._number, source, tag, tail), rest[0]
         finally:
             self.outstanding = False
-
-    def _put_back(self, take: Take) -> None:
-        """A message that is not for a worker at work: let an idle one have it."""
-        # Off the list of what is known first: where the answer is lost, it is squared.
-        self.held.pop(take.tag, None)
-        keys = [*self._mine, self.key(take.source)]
-        run(self.raw, takes.GIVE_BACK_TAKE, keys, take.tag, take.tail)
-        self._pass_on()
 
     def _learn(self, queues: tuple[str, ...]) -> None:
         if queues == self._known_queues:
@@ -466,7 +467,9 @@ class Taking:
         connection = self._connection()
         try:
             for command, name in (("EVALSHA", script.sha), ("EVAL", script.source)):
-                connection.send_command(command, name, len(keys), *keys, *args)
+                # The take itself shows whether the connection is alive. redis-py's own look at
+                # one that was idle would wait for its answer without end.
+                connection.send_command(command, name, len(keys), *keys, *args, check_health=False)
                 if connection._sock is not channel.connection.cycle.socket_of(channel):
                     # redis-py has connected anew by itself.
                     channel.connection.cycle.connection_of(channel)
