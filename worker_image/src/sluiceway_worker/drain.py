@@ -80,6 +80,7 @@ class Drain:
         self._heard_at = float("inf")
         self._renewed_at = float("-inf")
         self._doubt = False
+        self._square_due = False
         self.scheduled: dict[Request, float] = {}
         """Requests held for a future ETA, and that ETA in Unix seconds."""
         self.drained = False
@@ -180,6 +181,9 @@ class Drain:
             # Whoever has it by now, here it is not started: ``tick`` finds out.
             self._giver.add([request])
             return True
+        if isinstance(intake, Taking) and intake.crowds(request.message.delivery_tag):
+            self._giver.add([request])
+            return True
         if not intake.closed:
             # From a timer, that is under a BRPOP that may be out: was this the last slot?
             self._look = self._look or intake.waiting
@@ -236,6 +240,7 @@ class Drain:
             if now - self._renewed_at >= min(_RENEW_S, timeout_s / _RENEWALS):
                 intake.renew(client)
                 self._renewed_at = now
+                self._square_due = True
 
     # The work.
 
@@ -254,6 +259,10 @@ class Drain:
             self._withdraw()
             giver.send()
             self._compare()
+        elif self._square_due:
+            # A take that was given up with its connection may reach the broker after all.
+            self._square_due = False
+            self._square()
         look, self._look = self._look, False
         if look:
             self.refresh()
@@ -279,7 +288,8 @@ class Drain:
         giver.send()
         if giver or state.reserved_requests or state.active_requests:
             self._idle_since = None
-        elif self._acknowledged(holding):
+        elif self._acknowledged(holding) and (self._orders.stopping or not self._silent):
+            # Drained means that Redis has nothing in this worker's name, either.
             self._finish()
 
     @property
@@ -295,16 +305,20 @@ class Drain:
         What has not started went back by a script that moves only what is still ours; what
         Redis has in our name and we do not know follows it; and what runs, runs on.
         """
-        intake, giver = self._intake, self._giver
-        if not isinstance(intake, Taking) or not self._silent or giver:
-            return
+        if self._silent and not self._giver and self._square():
+            self._heard_at = monotonic()
+            self._doubt = False
+
+    def _square(self) -> bool:
+        """Give back what Redis has in our name and we do not know; whether that was done."""
+        if not isinstance(self._intake, Taking):
+            return False
         try:
-            intake.square()
+            self._intake.square()
         except BROKER_ERRORS as exc:
-            logger.info("Nothing is taken until the broker says what is held: %s", exc)
-            return
-        self._heard_at = monotonic()
-        self._doubt = False
+            logger.info("The broker does not say yet what is held: %s", exc)
+            return False
+        return True
 
     def look(self) -> None:
         """Have the next turn look closely, whatever it is that changed."""
