@@ -75,8 +75,8 @@ images: setup ## the images of the Dockerfile, built here, with their sizes
 	PYTHONPATH=tests/cluster:tests/e2e $(BIN)/python -m stage.sizes
 
 .PHONY: soak
-soak: setup ## the same with many scale-downs, rollouts and killed operators: an hour
-	$(BIN)/pytest tests/e2e --cluster=local --soak $(ARGS)
+soak: setup ## what may happen to workers, hundreds of times, for hours; goes on where it stopped
+	$(BIN)/python -m benchmarks.soak --full $(ARGS)
 
 .PHONY: bench
 bench: setup ## side-by-side measurements (small; see benchmarks/README.md)
@@ -84,4 +84,4 @@ bench: setup ## side-by-side measurements (small; see benchmarks/README.md)
 
 .PHONY: clean
 clean: ## the environment, caches and reports of this checkout
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-report site
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-report soak-report site

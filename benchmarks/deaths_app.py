@@ -1,4 +1,4 @@
-"""The application of benchmarks.deaths and kills: each start and end is a row in a database."""
+"""The application of benchmarks.deaths: each start and end is a row in a database."""
 
 from __future__ import annotations
 
@@ -32,14 +32,6 @@ def wait_for(self: Any, gate: str) -> None:
     _note(self.request.id, "started")
     while not Path(gate).exists():
         time.sleep(0.01)
-    _note(self.request.id, "finished")
-
-
-@app.task(bind=True)  # type: ignore[untyped-decorator]
-def work(self: Any, seconds: float) -> None:
-    """Run for a while."""
-    _note(self.request.id, "started")
-    time.sleep(seconds)
     _note(self.request.id, "finished")
 
 

@@ -1,10 +1,11 @@
 """Workers of local mode are killed under load, again and again: is a task lost?
 
-Tasks of 5 ms to 2 s in four priorities, some with an ETA, run on three prefork workers.
-Every so often one worker gets SIGKILL: its main process alone, whose children work on for a
-moment, or its whole process group. Each start and end is a row in SQLite. A task may start
-twice only if its earlier start was in a worker that was killed. Run it as ``python -m
-benchmarks.kills`` (10 kills) or with ``--full`` (500).
+Tasks of 5 ms to 5 s in four priorities, some with an ETA, run on three prefork workers.
+Every so often SIGKILL hits one of them: a child that runs a task, the main process alone, whose
+children work on for a moment, or the whole process group. Or its grace period runs out: SIGTERM,
+and a second later SIGKILL, while it runs a task that takes longer. Each start and end is
+a row in SQLite. A task may start twice only if a process that was killed had begun it.
+Run it as ``python -m benchmarks.kills`` (10 kills) or with ``--full`` (500).
 """
 
 from __future__ import annotations
@@ -13,109 +14,125 @@ import asyncio
 import os
 import random
 import signal
-import uuid
+import time
 from collections import Counter
-from contextlib import suppress
-
-from celery import Celery
+from collections.abc import Sequence
 
 from benchmarks.common import Result, main
-from benchmarks.deaths import HERE, Field, field_of_tests, until
+from benchmarks.field import APP, APP_FOLDER, Field, children, fresh_field
+from benchmarks.load import Load
+from benchmarks.verdict import Verdict, spread
 from sluiceway.api.taskqueue import TaskQueue
+from sluiceway.local.fleet import LocalWorker, ProcessFleet
 from sluiceway.local.mode import LocalMode, Settings
 from sluiceway.report.events import Kind
 
 WORKERS = 3
-SLOTS = 2
-PER_S = 12.0
+WAYS = ("child", "main", "group")
+GRACE = ("grace",)
+GRACE_S = 1.0
+FLEET = "default/work"
 
 
-def run(small: bool = True, seed: int = 1) -> Result:
-    """Kill that many workers; counts of tasks by what became of them."""
-    with field_of_tests() as field_:
-        return asyncio.run(_run(field_, 10 if small else 500, random.Random(seed)))
+def run(small: bool = True) -> Result:
+    """As ``kills``, with the sizes of the command line."""
+    figures = kills(10 if small else 500)
+    return figures | {"back_s": spread(figures["back_s"])}
 
 
-async def _run(field_: Field, kills: int, chance: random.Random) -> Result:
+def kills(times: int, seed: int = 1, ways: Sequence[str] = WAYS) -> Result:
+    """Kill that many times, in these ways by turns; counts of tasks by what became of them."""
+    with fresh_field() as field:
+        return asyncio.run(_kills(field, times, seed, ways))
+
+
+async def _kills(field: Field, times: int, seed: int, ways: Sequence[str]) -> Result:
+    chance = random.Random(seed)
+    killed: dict[int, float] = {}
+    went: Counter[str] = Counter()
+    async with local_mode(field) as local:
+        fleet = local.fleets[FLEET]
+        with Load(field, random.Random(seed + 1)) as load:
+            for number in range(times):
+                way = ways[number % len(ways)]
+                went[way] += 1
+                await ready(local)
+                await asyncio.sleep(chance.uniform(0.5, 2.0))
+                killed |= await _kill(way, field, fleet, load, chance)
+        await asyncio.to_thread(field.settle, set(load.sent))
+        told = sum(event.kind is Kind.TASKS_CAME_BACK for event in local.journal.events)
+    figures = Verdict(set(load.sent), killed).figures(field)
+    return {"kills": times, **went, "recoveries_told": told, **figures}
+
+
+def local_mode(field: Field, workers: int = WORKERS, slots: int = 2) -> LocalMode:
+    """That many workers on that field, whatever there is to do."""
     taskqueue = TaskQueue.from_outside(
         {
             "metadata": {"name": "work"},
             "spec": {
-                "broker": {"url": field_.url},
+                "broker": {"url": field.url},
                 "worker": {
-                    "app": "deaths_app",
-                    "concurrency": SLOTS,
+                    "app": APP,
+                    "concurrency": slots,
                     "acks": "late",
                     # What three kills in a row may do to a harmless task is not the question.
                     "maxDeliveries": 100,
                 },
-                "scaling": {"minReplicas": WORKERS, "maxReplicas": WORKERS},
+                "scaling": {"minReplicas": workers, "maxReplicas": workers},
             },
         }
     )
-    killed: set[int] = set()
-    # The visibility timeout is out of the question.
-    env = field_.env | {"DEATHS_VISIBILITY": "3600"}
-    async with LocalMode([taskqueue], Settings(env=env, workdir=HERE)) as local:
-        fleet = local.fleets["default/work"]
-        ends = asyncio.Event()
-        publishing = asyncio.create_task(_publish(field_.url, ends, chance))
-        for number in range(kills):
-            await local.journal.until(
-                lambda now: bool(now) and now["default/work"].workers.ready == WORKERS
-            )
-            await asyncio.sleep(chance.uniform(0.5, 2.0))
-            victim = chance.choice(fleet.running).child.pid
-            killed.add(victim)
-            (os.kill if number % 2 else os.killpg)(victim, signal.SIGKILL)
-        ends.set()
-        sent = await publishing
-        with suppress(TimeoutError):  # what is lost is counted
-            await asyncio.to_thread(until, lambda: sent <= field_.finished())
-        told = sum(event.kind is Kind.TASKS_CAME_BACK for event in local.journal.events)
-    return {"kills": kills, "recoveries_told": told, **_verdict(field_, sent, killed)}
+    return LocalMode([taskqueue], Settings(env=field.env, workdir=APP_FOLDER))
 
 
-async def _publish(url: str, ends: asyncio.Event, chance: random.Random) -> set[str]:
-    sent: set[str] = set()
-    with Celery(broker=url, set_as_current=False) as app:
-        app.conf.task_ignore_result = True
-        app.conf.broker_transport_options = {"priority_steps": [0, 3, 6, 9]}
-        while not ends.is_set():
-            task = uuid.uuid4().hex
-            seconds = chance.choices((0.005, 0.05, 0.5, 2.0), (10, 6, 3, 1))[0]
-            later = {"countdown": chance.uniform(1, 8)} if chance.random() < 0.15 else {}
-            app.send_task(
-                "deaths_app.work",
-                (seconds,),
-                queue="work",
-                task_id=task,
-                priority=chance.choice((0, 3, 6, 9)),
-                **later,
-            )
-            sent.add(task)
-            await asyncio.sleep(chance.expovariate(PER_S))
-    return sent
+async def ready(local: LocalMode, workers: int = WORKERS) -> None:
+    """Wait until that many workers consume."""
+    await local.journal.until(lambda now: bool(now) and now[FLEET].workers.ready == workers)
 
 
-def _verdict(field_: Field, sent: set[str], killed: set[int]) -> Result:
-    starts: dict[str, list[int]] = {}
-    for task, _, worker in field_.starts():
-        starts.setdefault(task, []).append(worker)
-    again = {task: workers for task, workers in starts.items() if len(workers) > 1}
-    return {
-        "published": len(sent),
-        "lost": len(sent - field_.finished()),
-        "run_again_after_a_kill": sum(
-            all(worker in killed for worker in workers[:-1]) for workers in again.values()
-        ),
-        "run_twice_unasked": sum(
-            any(worker not in killed for worker in workers[:-1]) for workers in again.values()
-        ),
-        "starts_by_task": {
-            str(n): c for n, c in sorted(Counter(map(len, starts.values())).items())
-        },
-    }
+def kill_group(worker: LocalWorker) -> dict[int, float]:
+    """When each of its processes was ended."""
+    at = time.time()
+    gone = {worker.child.pid: at} | dict.fromkeys(children(worker.child.pid), at)
+    worker.child.send_group(signal.SIGKILL)
+    return dict.fromkeys(gone, time.time())
+
+
+async def _kill(
+    way: str, field: Field, fleet: ProcessFleet, load: Load, chance: random.Random
+) -> dict[int, float]:
+    if way == "grace":
+        worker = await _running_long(field, fleet, load)
+        worker.child.send(signal.SIGTERM)
+        await asyncio.wait([worker.child.exited], timeout=GRACE_S)
+        return kill_group(worker)
+    worker = chance.choice(fleet.running)
+    if way == "group":
+        return kill_group(worker)
+    if way == "main":
+        gone = [worker.child.pid, *children(worker.child.pid)]
+        worker.child.send(signal.SIGKILL)
+        await asyncio.wait([worker.child.ended])  # local mode ends the children
+        return dict.fromkeys(gone, time.time())
+    while True:
+        processes = [pid for one in fleet.running for pid in children(one.child.pid)]
+        busy = [pid for _, pid in field.running(processes).values()]
+        if busy:
+            pid = chance.choice(busy)
+            os.kill(pid, signal.SIGKILL)
+            return {pid: time.time()}
+        await asyncio.sleep(0.02)
+
+
+async def _running_long(field: Field, fleet: ProcessFleet, load: Load) -> LocalWorker:
+    """A worker that runs a task which will outlast the grace period."""
+    while True:
+        for worker in fleet.running:
+            for task, (since, _) in field.running(children(worker.child.pid)).items():
+                if since + load.sent.get(task, 0.0) > time.time() + 2 * GRACE_S:
+                    return worker
+        await asyncio.sleep(0.02)
 
 
 if __name__ == "__main__":

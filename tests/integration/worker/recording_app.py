@@ -29,6 +29,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
     worker_cancel_long_running_tasks_on_connection_loss=bool(os.environ.get("TEST_CANCEL")),
     **({"task_acks_late": False} if os.environ.get("TEST_EARLY") else {}),
+    **({"task_acks_late": True} if os.environ.get("TEST_LATE") else {}),
 )
 
 

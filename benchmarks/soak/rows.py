@@ -1,0 +1,161 @@
+"""The rows of the table: what happens, how often, and who does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks import drains, kills
+from benchmarks.common import Result
+from benchmarks.soak import leaving, orphaned, restarts, subtasks
+from benchmarks.soak.scenes import scenes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One event, and what must not follow from it."""
+
+    name: str
+    event: str
+    small: int
+    full: int
+    part: int
+    """So often in one part, which is written down when it has ended."""
+    run: Callable[[int, int], Result]
+    """(times, seed) → counts."""
+    never: tuple[str, ...] = ("lost", "run_twice", "cut", "stranded")
+    """The counts that must be zero."""
+    needs_nodes: bool = False
+
+
+_BY_FORCE = ("lost", "run_twice", "stranded")
+"""What a killed worker ran is cut, and runs again."""
+
+ROWS = (
+    Row(
+        name="drains",
+        event="a worker drains: is recalled, or goes and is replaced",
+        small=8,
+        full=1000,
+        part=50,
+        run=lambda times, seed: drains.run(times, seed=seed),
+    ),
+    Row(
+        name="recalls",
+        event="recall while draining, no process restarted",
+        small=4,
+        full=100,
+        part=25,
+        run=lambda times, seed: drains.run(times, seed=seed, ways=drains.RECALLS),
+        never=("lost", "run_twice", "cut", "stranded", "restarted"),
+    ),
+    Row(
+        name="orphaned",
+        event="the operator is killed for good in the middle of a drain",
+        small=1,
+        full=20,
+        part=1,
+        run=orphaned.run,
+    ),
+    Row(
+        name="graces",
+        event="the grace period runs out under a running task",
+        small=3,
+        full=100,
+        part=25,
+        run=lambda times, seed: kills.kills(times, seed, kills.GRACE),
+        never=_BY_FORCE,
+    ),
+    Row(
+        name="kills",
+        event="`kill -9` of a child, of the main process, of the whole group, in turn",
+        small=6,
+        full=501,
+        part=30,
+        run=kills.kills,
+        never=_BY_FORCE,
+    ),
+    Row(
+        name="restarts",
+        event="the broker (append-only file) ends by SIGTERM or SIGKILL and comes back",
+        small=2,
+        full=50,
+        part=10,
+        run=restarts.run,
+    ),
+    Row(
+        name="subtasks",
+        event="an ETA task publishes a subtask, and its worker is killed",
+        small=2,
+        full=50,
+        part=10,
+        run=subtasks.run,
+        never=_BY_FORCE,
+    ),
+    Row(
+        name="leaving",
+        event="scale-down, Sluiceway: drain, then SIGTERM",
+        small=2,
+        full=50,
+        part=10,
+        run=leaving.ours,
+    ),
+    Row(
+        name="leaving-plain",
+        event="scale-down as KEDA's: a random worker of plain Celery, its defaults, short grace",
+        small=2,
+        full=50,
+        part=10,
+        run=leaving.plain,
+        never=(),
+    ),
+    Row(
+        name="leaving-plain-late",
+        event="the same with late acks and a grace longer than its longest task",
+        small=2,
+        full=50,
+        part=10,
+        run=leaving.plain_late,
+        never=(),
+    ),
+    Row(
+        name="nodes",
+        event="50 scale-downs of pods with 10 rollouts, on nodes",
+        small=0,
+        full=1,
+        part=1,
+        run=scenes("test_no_task_is_lost.py"),
+        never=("failed",),
+        needs_nodes=True,
+    ),
+    Row(
+        name="nodes-operator",
+        event="leaders killed (20 times), frozen, refused; the API server away, on nodes",
+        small=0,
+        full=1,
+        part=1,
+        run=scenes("test_operator_trouble.py"),
+        never=("failed",),
+        needs_nodes=True,
+    ),
+    Row(
+        name="nodes-broker",
+        event="the broker is stopped for a minute, on nodes",
+        small=0,
+        full=1,
+        part=1,
+        run=scenes("test_broker_trouble.py"),
+        never=("failed",),
+        needs_nodes=True,
+    ),
+    Row(
+        name="nodes-drift",
+        event="ten minutes of scaling, after which `kubectl diff` shows nothing, on nodes",
+        small=0,
+        full=1,
+        part=1,
+        run=scenes("test_nothing_drifts.py"),
+        never=("failed",),
+        needs_nodes=True,
+    ),
+)

@@ -1,0 +1,62 @@
+"""What became of every task, counted by its id."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from benchmarks.common import Result
+from benchmarks.field import Field
+
+
+@dataclass
+class Verdict:
+    """What became of the tasks, given which processes were ended by force, and when."""
+
+    sent: set[str]
+    ended_by_force: Mapping[int, float] = field(default_factory=dict)
+    """Unix seconds, by process."""
+
+    def figures(self, field_: Field) -> Result:
+        """Counts of tasks.
+
+        ``lost``: stands nowhere any more and never ended. ``stranded``: never ended and
+        stands in ``unacked`` or in a list. ``run_again``: started again only because a process
+        that was ended by force had begun it. ``run_twice``: started again without that.
+        ``cut``: begun more often than ended.
+        """
+        starts: dict[str, list[tuple[float, int]]] = {}
+        for task, at, pid in field_.rows("started"):
+            starts.setdefault(task, []).append((at, pid))
+        finished = field_.events("finished")
+        missing = self.sent - set(finished)
+        held = field_.held()
+        stranded = missing & held if not field_.queued() else missing
+        again = {task: runs for task, runs in starts.items() if len(runs) > 1}
+        asked = {task for task, runs in again.items() if self._all_cut(runs[:-1])}
+        return {
+            "published": len(self.sent),
+            "finished": len(self.sent & set(finished)),
+            "lost": len(missing - stranded),
+            "stranded": len(stranded),
+            "stranded_never_started": len(stranded - set(starts)),
+            "run_again": len(asked),
+            "run_twice": len(again) - len(asked),
+            "cut": sum(len(runs) > finished[task] for task, runs in starts.items()),
+            "still_held": len(held),
+            "back_s": sorted(
+                round(again[task][1][0] - self.ended_by_force[again[task][0][1]], 2)
+                for task in asked
+            ),
+        }
+
+    def _all_cut(self, runs: list[tuple[float, int]]) -> bool:
+        return all(at <= self.ended_by_force.get(pid, 0.0) for at, pid in runs)
+
+
+def spread(samples: Sequence[float]) -> Result:
+    """Median and worst of seconds, where there are any."""
+    if not samples:
+        return {}
+    return {"median": round(statistics.median(samples), 2), "worst": round(max(samples), 2)}
