@@ -41,7 +41,8 @@ def test_a_take_is_on_all_books_with_its_own_tag_and_not_a_byte_is_changed(
     tail, source = client.hget(wire.held_key(prefix, inc), tag).decode().split(":", 1)
     assert (value[1 : -int(tail)], source) == (body, "work\x06\x163")
     assert before <= client.zscore(f"{prefix}unacked_index", tag) <= time.time()
-    assert client.hget(wire.holders_key(prefix), inc).decode() == a.identity.holder.to_text()
+    holder = client.hget(wire.holders_key(prefix), inc)
+    assert holder.decode() == f"{a.identity.holder.to_text()}\n0"
     a.ack()
     assert books(client, a, prefix) == (0, 0, 0)
 
@@ -212,6 +213,42 @@ def test_who_leaves_with_nothing_held_is_no_holder(
     a.ack()
     a.taking.goodbye()
     assert client.hlen(wire.holders_key("")) == 0
+
+
+def test_a_take_that_arrives_late_over_a_connection_that_was_lost_takes_nothing(
+    hand: Callable[..., Any], publish: Callable[..., bytes], client: redis.Redis
+) -> None:
+    """After the settling nobody would look for it, and the worker that has it lives."""
+    a = hand("a", slots=2)
+    sent: list[Any] = []
+    asks = a.taking._ask
+    a.taking._ask = lambda script, keys, *args: (
+        sent.append((keys, args)) or asks(script, keys, *args)
+    )
+    a.take()
+    publish("m1")
+    a.cut()
+    assert a.taking.square() == 0
+    keys, args = sent[-1]
+    with pytest.raises(redis.ResponseError, match="an earlier connection"):
+        run(client, takes.TAKE, keys, *args)
+    assert (client.llen("work"), books(client, a)) == (1, (0, 0, 0))
+    assert a.take() == ["m1"]
+
+
+def test_a_worker_at_work_leaves_a_suspect_where_it_is_and_tells_one_who_waits(
+    hand: Callable[..., Any], publish: Callable[..., bytes], client: redis.Redis
+) -> None:
+    """Held for a moment, it would share in a death at that moment."""
+    suspect = publish("m1").replace(b'"empty"', b'"sluiceway_suspect": true, "empty"')
+    client.lset("work", 0, suspect)
+    a = hand("a")
+    a.taking._suspects._busy = lambda: True
+    assert a.take() == []
+    assert (client.lrange("work", 0, -1), books(client, a)) == ([suspect], (0, 0, 0))
+    assert client.llen(a.taking._words) == 1
+    a.taking._suspects._busy = lambda: False
+    assert a.look_and_take() == ["m1"]
 
 
 def test_a_consumer_that_does_not_acknowledge_holds_nothing(

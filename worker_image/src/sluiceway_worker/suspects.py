@@ -1,8 +1,10 @@
 """A suspect runs alone: whatever ran beside a poison message would be declared dead with it.
 
 A message whose next death would make it a dead letter is marked (``wire.SUSPECT_HEADER``).
-An empty worker takes it, and takes nothing beside it. One that is at work puts it back and
-takes nothing more until it is empty: else it would stand at the head of its list for ever.
+An empty worker takes it, and takes nothing beside it; what it held for an ETA, and comes due
+meanwhile, goes back. One that is at work leaves it in its list, by the very script that takes
+(held for a moment, it would share in a death at that moment), and takes nothing more until it
+is empty: else it would stand at the head of its list for ever.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ _ASIDE_S = 1.0
 
 
 class Suspects:
-    """Says when a worker may take, and whether it may keep what it took.
+    """Says when a worker may take, and what it may not.
 
     Args:
         busy: whether anything runs in this worker or is about to.
@@ -42,23 +44,30 @@ class Suspects:
 
     def may_take(self, held: Container[str]) -> bool:
         """Whether another message may be taken; ``held`` are the tags of those that are."""
-        if self._alone:
-            if self._alone in held:
-                return False
-            self._alone = ""
+        if self.alone(held):
+            return False
         if self._aside_until:
             if self._busy() and self._clock() < self._aside_until:
                 return False
             self._aside_until = 0.0
         return True
 
-    def may_keep(self, tag: str, message: bytes) -> bool:
-        """Whether a message that was just taken may run here now; else it goes back."""
-        if _MARK not in message:
-            return True
-        if self._busy():
-            self._aside_until = self._clock() + _ASIDE_S
-            return False
-        logger.info("Takes a message that two workers may have died of, and runs it alone")
-        self._alone = tag
-        return True
+    def alone(self, held: Container[str]) -> str:
+        """The tag of what is to run alone here; ``""``: nothing is."""
+        if self._alone not in held:
+            self._alone = ""
+        return self._alone
+
+    def unwanted(self) -> bytes:
+        """What a message that is taken now must not have in it; ``b""``: all are welcome."""
+        return _MARK if self._busy() else b""
+
+    def stand_aside(self) -> None:
+        """The first message is unwanted here: let an idle worker have it."""
+        self._aside_until = self._clock() + _ASIDE_S
+
+    def took(self, tag: str, message: bytes) -> None:
+        """A message was taken."""
+        if _MARK in message:
+            logger.info("Takes a message that two workers may have died of, and runs it alone")
+            self._alone = tag

@@ -59,6 +59,12 @@ TAKE = Script(
 local tag, now, me, holder = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local queues = tonumber(ARGV[9])
 
+local known = redis.call('HGET', KEYS[4], me)
+if known and known ~= holder
+  and tonumber(string.match(known, '%d+$')) > tonumber(string.match(holder, '%d+$')) then
+  return redis.error_reply('ERR this take was sent over an earlier connection')
+end
+
 local function refused(...)
   local answer = redis.pcall(...)
   if type(answer) == 'table' and answer.err then return answer end
@@ -74,10 +80,15 @@ for i = 8, #KEYS do
   -- Mostly it is in the first or in none.
   if i == 9 and redis.call('EXISTS', unpack(KEYS, 9)) == 0 then break end
   local message = redis.call('RPOP', KEYS[i])
+  if message and ARGV[10] ~= '' and string.find(message, ARGV[10], 1, true) then
+    redis.call('RPUSH', KEYS[i], message)
+    tell_one_who_waits()
+    return {-2}
+  end
   if message then
-    local tail = ARGV[10 + (i - 8) % queues]
+    local tail = ARGV[11 + (i - 8) % queues]
     local where = #tail .. ':' .. string.sub(KEYS[i], tonumber(ARGV[8]) + 1)
-    local problem = refused('HSET', KEYS[4], me, holder)
+    local problem = known ~= holder and refused('HSET', KEYS[4], me, holder)
       or refused('HSET', KEYS[3], tag, where)
       or refused('ZADD', KEYS[2], now, tag)
       or refused('HSET', KEYS[1], tag, '[' .. message .. tail)
@@ -111,12 +122,17 @@ KEYS: ``unacked``, ``unacked_index``, my holdings, the holders; the list of word
 who wait, the watcher's lease, the set of workers; then the lists in kombu's order. ARGV: a
 new tag; now (Unix seconds); my incarnation; what the holders are to know of me; for how long
 a watch lasts, and how long a word lies ready (ms), and how many words; the length of the key
-prefix; how many queues, and the ``tail_for`` each of them, in the order of the lists.
+prefix; how many queues; what a message must not have in it, or ``''``; and the ``tail_for``
+each of the queues, in the order of the lists.
+
+What the holders know of me ends with the number of my connection, and ``SETTLE`` tells them
+anew. A take that comes late, over an earlier one, is refused: nobody would hear the answer.
 
 Where the message cannot be written down, it is back in its list and the error is returned.
 
 Returns ``{list number from 0, message}``; ``{-1, 1}``: nothing there, and I am to watch;
-``{-1, 0, workers}``: nothing, and another watches. A watcher that takes gives up its watch
+``{-1, 0, workers}``: nothing, and another watches; ``{-2}``: the first one is not for me,
+and stays where it is. A watcher that takes gives up its watch
 and has one of those who wait come: at any time one of the idle watches, and one message
 wakes one worker.
 """
@@ -178,8 +194,9 @@ length. Returns 1: moved; 0: not mine any more.
 SETTLE = Script(
     _BACK
     + """
+redis.call('HSET', KEYS[4], ARGV[3], ARGV[4])
 local known = {}
-for i = 3, #ARGV do known[ARGV[i]] = true end
+for i = 5, #ARGV do known[ARGV[i]] = true end
 local mine = redis.call('HKEYS', KEYS[3])
 table.sort(mine)
 local moved = 0
@@ -195,8 +212,9 @@ return moved
 )
 """Give back what Redis has in my name and I do not know: the answer to its take was lost.
 
-KEYS: ``unacked``, ``unacked_index``, my holdings. ARGV: the key prefix, the tag of the last
-take that had its answer or never will, the tags that I know of. Returns how many went back,
+KEYS: ``unacked``, ``unacked_index``, my holdings, the holders. ARGV: the key prefix, the tag
+of the last take that had its answer or never will, my incarnation, what the holders are to
+know of me from now on, the tags that I know of. Returns how many went back,
 the latest take first, so that their order is as it was.
 """
 
