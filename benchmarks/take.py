@@ -193,7 +193,7 @@ class _Consumers:
             identity = Identity("bench", name, f"{name}:bench", 0.0)
             # As many as there are heartbeats decide how seldom sleepers look.
             channel.client.sadd("sluiceway:workers", identity.incarnation)
-            channel.take_by(Taking(channel, identity, sure=lambda: True))
+            channel.take_by(Taking(channel, identity, sure=lambda: True, failed=self._over.set))
         channel.basic_qos(0, 1, False)
         queue = Queue("work", Exchange(""), "work")
         consumer = connection.Consumer(queue, on_message=self._take, auto_declare=False)

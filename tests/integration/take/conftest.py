@@ -55,7 +55,11 @@ class Hand:
         self.channel.do_restore = False
         if self._by_script:
             self.taking = Taking(
-                self.channel, self.identity, sure=lambda: self.sure, before=self._before
+                self.channel,
+                self.identity,
+                sure=lambda: self.sure,
+                failed=self.fail,
+                before=self._before,
             )
             self.channel.take_by(self.taking)
         self.channel.basic_qos(0, self.slots, False)
@@ -63,6 +67,10 @@ class Hand:
             self._queues, on_message=self.messages.append, auto_declare=False
         )
         self.consumer.consume()
+
+    def fail(self) -> None:
+        """As the agent, when it gives up."""
+        self.taking.let_go = True
 
     def take(self) -> list[str]:
         """Take what can be taken now; the ids of what is held then."""

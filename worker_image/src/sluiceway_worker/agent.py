@@ -108,7 +108,7 @@ class Agent:
             before_run=(lambda: self.drain.before_run()) if solo else _nothing,
             clock_offset=lambda: self.pulse.clock_offset_s,
         )
-        self.drain = Drain(self.orders, self.runs, changed=self.pulse.urge)
+        self.drain = Drain(self.orders, self.runs, changed=self.pulse.urge, failed=self.guard.fail)
         self.parking = Parking(self.identity.fleet, self.drain, lambda: self.pulse.clock_offset_s)
         if take_wanted() == BY_SCRIPT:
             consumer.connection_for_read = self._connection_for_read

@@ -62,12 +62,20 @@ class Drain:
         orders: whether to drain.
         runs: what the pool has.
         changed: called when the state changed, from any thread.
+        failed: called in the handling of an error of our own: the agent gives up.
     """
 
-    def __init__(self, orders: Orders, runs: Runs, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        orders: Orders,
+        runs: Runs,
+        changed: Callable[[], None],
+        failed: Callable[[], None],
+    ) -> None:
         self._orders = orders
         self._runs = runs
         self._changed = changed
+        self._failed = failed
         self._consumer: Any = None
         self._intake: Intake | Taking | None = None
         self._giver: GiveBack | None = None
@@ -214,6 +222,7 @@ class Drain:
             self._let_go = True
             if self._intake is not None:
                 self._intake.closed = False
+                self._intake.let_go = True
         if self._holding is not None:
             self._holding.let_go = True
         if self._orders.stopping:
@@ -329,7 +338,13 @@ class Drain:
         before = self._intake
         if not by_script or isinstance(before, Intake):
             return Intake(channel, before if isinstance(before, Intake) else None)
-        taking = Taking(channel, identity, sure=lambda: not self._silent, before=before)
+        taking = Taking(
+            channel,
+            identity,
+            sure=lambda: not self._silent,
+            failed=self._failed,
+            before=before,
+        )
         refusal = taking.refusal()
         if refusal is not None:
             logger.info("Tasks are taken with BRPOP, for the broker refuses a script: %s", refusal)

@@ -80,6 +80,8 @@ class Intake:
     def __init__(self, channel: Any, before: Intake | None = None) -> None:
         self.channel = channel
         self.closed: bool = before.closed if before else False
+        self.let_go = False
+        """Changes nothing here: an open door is as kombu has it."""
         self.raw: redis.Redis = redis.Redis(connection_pool=channel.pool)
         """A client without kombu's key prefixing, on the channel's own connections."""
         self._order: count[int] = before._order if before else count()

@@ -85,6 +85,7 @@ class Taking:
         identity: in whose name messages are held.
         sure: whether this worker has been heard without a gap, so that what it knows of its
             messages is true; while it is not, nothing is taken.
+        failed: called in the handling of an error of our own; kombu takes from then on.
         before: the door of the connection before this one, where there was one.
     """
 
@@ -97,9 +98,15 @@ class Taking:
         identity: Identity,
         *,
         sure: Callable[[], bool],
+        failed: Callable[[], None],
         before: Any = None,
     ) -> None:
         self.channel = channel
+        self.let_go = False
+        """Set, from any thread, to have kombu take by itself."""
+        self.over = False
+        """Whether it does; what was taken before is acknowledged here as ever."""
+        self._failed = failed
         self.closed: bool = before.closed if before else False
         self.raw: redis.Redis = redis.Redis(connection_pool=channel.pool)
         """A client without kombu's key prefixing, on the channel's own connections."""
@@ -250,31 +257,22 @@ class Taking:
         """
         delivered = 0
         ends = monotonic() + _TURN_S
-        while self._wants():
-            if self._slept_in:
-                # It did not want for a while, and may have missed what the others were told.
-                self._slept_in = False
-                if self.channel._in_poll:
-                    self._hang_up()
-            if self._waits():
-                return delivered
-            if delivered and not loops:
-                return delivered  # One at a time, as kombu's ``drain_events`` promises.
-            if delivered >= _TURN or monotonic() >= ends:
-                if loops:
-                    self._come_again()
-                return delivered
-            message = self._take()
-            if message is None:
-                continue
-            _, take, body = message
-            self._suspects.took(take.tag, body)
+        while (message := self._next(delivered, ends, loops=loops)) is not None:
             self._deliver(*message)
             delivered += 1
-        self._slept_in = True
-        if self._watching:
-            self._step_down()
         return delivered
+
+    def hand_over(self) -> None:
+        """kombu takes from here on; on the consumer's thread, before its first ``BRPOP``."""
+        self.over = True
+        try:
+            self._step_down()
+            self.square()
+        except Exception as exc:
+            logger.info("The visibility timeout brings back what is not known here: %s", exc)
+        self._watch.close()
+        if self.channel.client.connection is not None:
+            self._hang_up()
 
     def readable(self) -> None:
         """The connection of the takes has an answer for who sleeps, or is gone."""
@@ -330,10 +328,41 @@ class Taking:
 
     # Taking.
 
+    def _next(self, delivered: int, ends: float, *, loops: bool) -> tuple[str, Take, bytes] | None:
+        """The next message of a turn; None: the turn is over."""
+        try:
+            while self._wants():
+                if self._slept_in:
+                    # It did not want for a while, and may have missed what the others were told.
+                    self._slept_in = False
+                    if self.channel._in_poll:
+                        self._hang_up()
+                if self._waits():
+                    return None
+                if delivered and not loops:
+                    return None  # One at a time, as kombu's ``drain_events`` promises.
+                if delivered >= _TURN or monotonic() >= ends:
+                    if loops:
+                        self._come_again()
+                    return None
+                message = self._take()
+                if message is not None:
+                    _, take, body = message
+                    self._suspects.took(take.tag, body)
+                    return message
+            self._slept_in = True
+            if self._watching:
+                self._step_down()
+        except (*BROKER_ERRORS, *self.channel.connection_errors):
+            raise
+        except Exception:
+            self._failed()
+        return None
+
     def _wants(self) -> bool:
         channel = self.channel
         return bool(
-            not self.closed
+            not (self.closed or self.let_go)
             and not self.outstanding
             and channel.active_queues
             and channel.qos.can_consume()

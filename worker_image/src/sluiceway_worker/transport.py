@@ -77,8 +77,8 @@ class QoS(kombu_redis.QoS):
             self.channel.taking.forget(name)
 
     def _is_taken(self, tag: str) -> bool:
-        channel = self.channel
-        return _takes(channel) and str(tag).startswith(channel.taking.incarnation)
+        taking = getattr(self.channel, "taking", None)
+        return taking is not None and str(tag).startswith(taking.incarnation)
 
 
 class TakingChannel(kombu_redis.Channel):
@@ -104,18 +104,18 @@ class TakingChannel(kombu_redis.Channel):
         else:
             self.no_ack_queues.discard(queue)
         done = super().basic_consume(queue, no_ack, *args, **kwargs)
-        if self.taking is not None:
+        if self.taking is not None and not self.taking.over:
             self.taking.queues_changed()
         return done
 
     def _basic_cancel(self, consumer_tag: str) -> Any:
         done = super()._basic_cancel(consumer_tag)
-        if self.taking is not None:
+        if self.taking is not None and not self.taking.over:
             self.taking.queues_changed()
         return done
 
     def close(self) -> None:
-        if self.taking is not None:
+        if self.taking is not None and not self.taking.over:
             self.taking.close()
         super().close()
         if self.taking is not None:
@@ -141,6 +141,10 @@ class Poller(kombu_redis.MultiChannelPoller):
     # Told by kombu.
 
     def on_poll_start(self) -> None:
+        for channel in self._takers():
+            if channel.taking.let_go:
+                channel.taking.hand_over()
+                self.leave(channel, channel.client, "TAKE")
         super().on_poll_start()
         if not self._turned:
             self._turn(loops=True)
@@ -252,7 +256,8 @@ def can_be_made() -> bool:
 
 def _takes(channel: Any) -> bool:
     """Whether it takes by script; kombu's poller may have other channels, too."""
-    return isinstance(channel, TakingChannel) and channel.taking is not None
+    taking = getattr(channel, "taking", None)
+    return taking is not None and not taking.over
 
 
 def _turn_over() -> None:
