@@ -325,3 +325,35 @@ def test_files_with_nothing_to_convert_are_told() -> None:
     result = run("deployment")
 
     assert str(result.exception) == "no ScaledObject and no HorizontalPodAutoscaler among the files"
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ("[1]", "ScaledObject/mail: spec: [1] is not fields: write fields"),
+        ("{scaleTargetRef: w}", "spec.scaleTargetRef: 'w' is not fields"),
+        ("{triggers: {type: redis}}", "spec.triggers: {'type': 'redis'} is not a list"),
+        ("{triggers: [redis]}", "spec.triggers[0]: 'redis' is not fields"),
+        ("{maxReplicaCount: many}", "spec.maxReplicaCount: 'many' is not a whole number"),
+        ("{cooldownPeriod: 5m}", "spec.cooldownPeriod: '5m' is not a whole number from 0 on"),
+        (
+            "{triggers: [{type: redis, metadata: {listName: mail, listLength: ten}}]}",
+            "spec.triggers[0].metadata.listLength: 'ten' is not a whole number from 0 on",
+        ),
+    ],
+)
+def test_a_field_of_a_wrong_type_is_named_with_its_value(
+    spec: str, told: str, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(
+        f"kind: ScaledObject\nmetadata: {{name: mail}}\nspec: {spec}\n", encoding="utf-8"
+    )
+    app = typer.Typer()
+    app.command()(convert)
+
+    result = CliRunner().invoke(app, [str(bad)])
+
+    assert result.exit_code == ExitCode.PROBLEMS
+    assert told in result.stderr
+    assert len(result.stderr.splitlines()) == 1

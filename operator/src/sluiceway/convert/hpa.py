@@ -10,6 +10,7 @@ from sluiceway.convert.bundle import Bundle
 from sluiceway.convert.keda import take_behavior, target_of
 from sluiceway.convert.pods import broker_variable, describe_workers
 from sluiceway.convert.result import Draft, Object, name_of
+from sluiceway.convert.shape import require_shape
 
 _QUEUE_LABELS = ("queue", "queue_name", "queueName", "list", "key")
 _LENGTHS = ("queue_length", "list_length", "key_size", "messages", "backlog")
@@ -20,8 +21,9 @@ def convert_autoscaler(autoscaler: Object, bundle: Bundle) -> Draft:
     """The TaskQueue that takes over, with remarks.
 
     Raises:
-        NotConvertibleError: it scales no Deployment.
+        NotConvertibleError: it scales no Deployment, or has a field of a wrong type.
     """
+    require_shape(autoscaler)
     metadata, spec = autoscaler.get("metadata") or {}, autoscaler.get("spec") or {}
     draft = Draft(
         source=name_of(autoscaler),

@@ -10,6 +10,7 @@ from sluiceway.convert.cron_trigger import describe_schedule
 from sluiceway.convert.pods import describe_workers
 from sluiceway.convert.redis_trigger import REDIS_LISTS, describe_broker, describe_queues
 from sluiceway.convert.result import Draft, NotConvertibleError, Object, name_of, seconds
+from sluiceway.convert.shape import require_shape
 
 KEDAS_MAX_REPLICAS = 100
 KEDAS_COOLDOWN_S = 300
@@ -25,8 +26,10 @@ def convert_scaled_object(scaled: Object, bundle: Bundle) -> Draft:
     """The TaskQueue that takes over, with remarks.
 
     Raises:
-        NotConvertibleError: it scales no Deployment, or looks at no Redis list.
+        NotConvertibleError: it scales no Deployment, looks at no Redis list, or has a field
+            of a wrong type.
     """
+    require_shape(scaled)
     metadata, spec = scaled.get("metadata") or {}, scaled.get("spec") or {}
     draft = Draft(
         source=name_of(scaled), name=str(metadata.get("name")), namespace=metadata.get("namespace")
