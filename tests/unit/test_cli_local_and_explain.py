@@ -297,3 +297,56 @@ def test_a_story_that_cannot_be_read_hides_no_other(run: RunFolder) -> None:
 
     assert len(running_stories(run.path.parent)) == 1
     other.close()
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (("local", "-f", "queue.yaml", "--log-dir"), "--log-dir"),
+        (("demo", "--output-dir"), "--output-dir"),
+        (("simulate", "--suite", "--output-dir"), "--output-dir"),
+    ],
+    ids=["local", "demo", "simulate"],
+)
+def test_a_folder_that_cannot_be_made_is_told_before_anything_runs(
+    command: tuple[str, ...], option: str, tmp_path: Path
+) -> None:
+    (tmp_path / "queue.yaml").write_text(QUEUE)
+    (tmp_path / "taken").write_text("")
+
+    told = sluiceway(*command, "taken/logs", cwd=tmp_path)
+
+    assert told.returncode == 3
+    assert one_line(told).startswith(f"sluiceway: {option} taken/logs: cannot be made: ")
+
+
+def test_a_recording_of_a_broker_that_never_answers_is_no_success(tmp_path: Path) -> None:
+    away = "redis://localhost:1/0"
+
+    told = sluiceway(
+        *("record", "--url", away, "-o", "w.csv", "--for", "10ms", "--every", "10ms"), cwd=tmp_path
+    )
+
+    assert told.returncode == 3
+    assert f"sluiceway: nothing was recorded: broker {away}: " in told.stderr
+
+
+def test_a_kubeconfig_that_does_not_exist_is_told_as_such(tmp_path: Path) -> None:
+    told = sluiceway_at_home(tmp_path, "explain", "-n", "shop")
+
+    assert told.returncode == 3
+    assert told.stderr.rstrip().endswith(
+        ".kube/config cannot be used: there is no such file; name another with --kubeconfig, "
+        "or in KUBECONFIG"
+    )
+
+
+def sluiceway_at_home(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it as somebody whose home this is, with nothing else set."""
+    return subprocess.run(
+        [sys.executable, "-m", "sluiceway", *arguments],
+        capture_output=True,
+        text=True,
+        env={"HOME": str(home), "PATH": os.environ["PATH"], "COLUMNS": "100"},
+        check=False,
+    )

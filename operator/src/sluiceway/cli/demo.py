@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sluiceway.cli.output import CommandError, ExitCode, Output, complain, to_json
+from sluiceway.cli.output import CommandError, ExitCode, Output, complain, make_folder, to_json
 
 if TYPE_CHECKING:
     from sluiceway.demo.figures import Figures
@@ -85,6 +85,7 @@ def demo(
         max_workers=max_workers or default_max_workers(),
         seed=seed,
     )
+    make_folder("--output-dir", output_dir)
     # Standard output is for the figures alone where a program reads it.
     console = Console(highlight=False, stderr=output is Output.JSON)
     if not console.is_terminal:

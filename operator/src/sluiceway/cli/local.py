@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sluiceway.cli.output import CommandError, ExitCode, Output, complain
+from sluiceway.cli.output import CommandError, ExitCode, Output, complain, make_folder
 
 if TYPE_CHECKING:
     from sluiceway.api.taskqueue import TaskQueue
@@ -88,6 +88,8 @@ def local(
     if python is not None and shutil.which(python) is None:
         raise CommandError(f"--python: there is no program {python}")
     taskqueues = read_taskqueues(file)
+    if log_dir is not None:
+        make_folder("--log-dir", log_dir)
     settings = Settings(
         broker_url=broker,
         embedded=embedded,

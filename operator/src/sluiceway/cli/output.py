@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from enum import IntEnum, StrEnum
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -58,6 +59,22 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
+
+
+def make_folder(option: str, folder: Path) -> None:
+    """Have a folder to write to before any work is done for it.
+
+    Raises:
+        CommandError: it cannot be made, or is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise CommandError(
+            f"{option} {folder}: cannot be made: {exc.strerror}; name a folder that can be "
+            "written to",
+            ExitCode.UNAVAILABLE,
+        ) from exc
 
 
 def complain(message: str) -> None:

@@ -44,7 +44,9 @@ def record(
     ] = None,
     queue: Annotated[
         list[str] | None,
-        typer.Option(help="With --url: the queues. May be repeated. Default: celery."),
+        typer.Option(
+            help="With --url: the queues. May be repeated. Default: that called as -q, or celery."
+        ),
     ] = None,
     prefix: Annotated[
         str, typer.Option(help="With --url: the application's global_keyprefix.")
@@ -77,30 +79,37 @@ def record(
         place = in_cluster(taskqueue, namespace, kubeconfig)
     else:
         raise CommandError("whose? Name a TaskQueue (-q video -n shop), or a broker (--url)")
-    watched = _watched(place, queue)
+    watched, problem = _watched(place, queue), None
     try:
         with output.open("w", encoding="utf-8") as file:
-            asyncio.run(_run(watched, place.fleet, file, every_s, until_s))
+            problem = asyncio.run(_run(watched, place.fleet, file, every_s, until_s))
     except KeyboardInterrupt:
         complain(f"stopped; {output} can be played with sluiceway simulate --trace {output}")
     except OSError as exc:
-        raise CommandError(f"{output}: cannot be written: {exc}", ExitCode.UNAVAILABLE) from exc
+        raise CommandError(
+            f"{output}: cannot be written: {exc.strerror}", ExitCode.UNAVAILABLE
+        ) from exc
+    if problem is not None:
+        raise CommandError(f"nothing was recorded: {problem}", ExitCode.UNAVAILABLE)
 
 
 async def _run(
     watched: Watched, fleet: str | None, file: TextIO, every_s: float, until_s: float | None
-) -> None:
+) -> str | None:
+    """What stood in the way of every single reading; None where one succeeded."""
     from sluiceway.broker.connection import Brokers
     from sluiceway.observe import BrokerReader
     from sluiceway.simulate.recorder import HEADER, Recorder
 
     recorder, brokers = Recorder(every_s), Brokers()
     reader = BrokerReader(brokers)
-    began, readings = time.monotonic(), 0
+    began, readings, succeeded, problem = time.monotonic(), 0, False, None
     file.write(HEADER + "\n")
     try:
         while until_s is None or readings * every_s <= until_s:
             reading = (await reader.read([watched])).of(watched)
+            problem = reading.problem
+            succeeded = succeeded or problem is None
             _write(file, recorder.note(_waiting(reading, watched), _counters(reading, fleet)))
             if readings % _TELLS_EVERY == 0:
                 complain(_told(recorder, reading))
@@ -110,6 +119,7 @@ async def _run(
         # Also where it is cancelled: what was held back is a trace all the same.
         _write(file, recorder.rest())
         await brokers.close()
+    return None if succeeded else problem
 
 
 def _write(file: TextIO, lines: list[str]) -> None:
@@ -158,9 +168,9 @@ def _watched(place: BrokerPlace, queues: list[str] | None) -> Watched:
     from sluiceway.api.taskqueue import TaskQueue
     from sluiceway.observe import Watched
 
-    namespace, _, name = (place.fleet or "default/record").partition("/")
+    namespace, _, name = (place.fleet or "default/celery").partition("/")
     broker: dict[str, object] = {"key_prefix": place.prefix}
-    names = queues or ["celery"]
+    names = queues or [name]
     if place.queues:
         names = [one.name for one in place.queues]
         broker |= {

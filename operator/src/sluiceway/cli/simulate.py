@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sluiceway.cli.output import CommandError, ExitCode, Output, complain, to_json
+from sluiceway.cli.output import CommandError, ExitCode, Output, complain, make_folder, to_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -111,6 +111,10 @@ def simulate(
         raise CommandError(
             "say what to play: --trace tasks.csv (may be repeated), or --suite for made-up ones"
         )
+    if tune and output_dir is not None:
+        raise CommandError("--output-dir has no page of --tune: leave one of the two out")
+    if output_dir is not None:
+        make_folder("--output-dir", output_dir)
     traces = [_read(path, run_time, keep, seed) for path in trace or ()]
     if suite:
         from sluiceway.simulate.suite import suite as made
@@ -269,7 +273,9 @@ def _write(comparison: Comparison, folder: Path, title: str, *, quiet: bool) -> 
         except ImportError:
             complain("no picture: matplotlib is missing (pip install 'sluiceway[demo]')")
     except OSError as exc:
-        raise CommandError(f"{folder}: cannot be written: {exc}", ExitCode.UNAVAILABLE) from exc
+        raise CommandError(
+            f"{folder}: cannot be written: {exc.strerror}", ExitCode.UNAVAILABLE
+        ) from exc
     if not quiet:
         typer.echo("  " + "  ".join(map(str, written)) + "\n")
 

@@ -70,6 +70,11 @@ def unusable(kubeconfig: Path | None, exc: BaseException) -> KubeError:
     Args:
         kubeconfig: None for the pod's service account.
     """
+    if kubeconfig is not None and not kubeconfig.exists():
+        return KubeError(
+            f"kubeconfig {kubeconfig} cannot be used: there is no such file; name another with "
+            "--kubeconfig, or in KUBECONFIG"
+        )
     where = f"kubeconfig {kubeconfig}" if kubeconfig else "the pod's service account"
     expected = isinstance(exc, (ConfigException, OSError, yaml.YAMLError))
     why = " ".join(str(exc).split()) if expected else "it is no kubeconfig"

@@ -58,8 +58,11 @@ class _Table:
             reader = csv.reader(io.StringIO(_text(path)))
             self._header = [cell.strip().lower() for cell in next(reader, [])]
             self.rows = [(reader.line_num, row) for row in reader if row]
-        except (OSError, EOFError, UnicodeDecodeError, csv.Error) as exc:
-            raise TraceError(f"{path}: cannot be read: {exc}") from exc
+        except UnicodeDecodeError as exc:
+            raise TraceError(f"{path}: is no text: write CSV in UTF-8, plain or as .gz") from exc
+        except (OSError, EOFError, csv.Error) as exc:
+            why = getattr(exc, "strerror", None) or exc
+            raise TraceError(f"{path}: cannot be read: {why}") from exc
 
     def column(self, names: Sequence[str]) -> int | None:
         """Where the first of these columns is."""
