@@ -27,8 +27,8 @@ def test_a_stopped_broker_lowers_no_fleet_brings_the_fallback_and_is_taken_up_at
     with watched(
         scene.kubectl, "deployment", ".spec.replicas", which=exports.deployment
     ) as replicas:
-        scene.patch("exports", scaling={"minReplicas": 0})
         scene.broker.stop()
+        scene.patch("exports", scaling={"minReplicas": 0})
         told = exports.await_condition("BrokerReachable", "False")
         assert told["message"]
         emails.await_replicas(1)
