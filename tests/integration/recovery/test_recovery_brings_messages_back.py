@@ -138,6 +138,17 @@ def test_what_cannot_be_written_stays_where_it_is(shop: Any) -> None:
     assert (len(shop.ids(9)), shop.unacked(), shop.holders()) == (1, 0, set())
 
 
+def test_it_comes_back_though_the_server_has_no_memory_left(shop: Any) -> None:
+    task = shop.send()
+    shop.take("w:1")
+    shop.redis.config_set("maxmemory", 1)
+    try:
+        assert shop.recover().returned == 1
+    finally:
+        shop.redis.config_set("maxmemory", 0)
+    assert shop.ids() == [task]
+
+
 def test_a_broker_that_refuses_loses_nothing(shop: Any, redis_server: Any) -> None:
     shop.send()
     shop.take("w:1")

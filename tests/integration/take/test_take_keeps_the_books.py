@@ -173,6 +173,23 @@ def test_messages_are_taken_while_the_server_has_no_memory_left(
     assert a.take() == []
 
 
+def test_what_is_held_goes_back_while_the_server_has_no_memory_left(
+    hand: Callable[..., Any], publish: Callable[..., bytes], client: redis.Redis
+) -> None:
+    """Only who takes makes room: nothing that has to come before may wait for it."""
+    bodies = [publish(name) for name in ("m1", "m2")]
+    a = hand("a", slots=2)
+    a.take()
+    a.taking.held.popitem()
+    client.config_set("maxmemory", 1)
+    try:
+        assert a.taking.square() == 1
+        a.give_back()
+        assert client.lrange("work", 0, -1) == bodies[::-1]
+    finally:
+        client.config_set("maxmemory", 0)
+
+
 def test_what_is_no_message_is_dropped_and_said_and_the_next_is_taken(
     hand: Callable[..., Any],
     publish: Callable[..., bytes],

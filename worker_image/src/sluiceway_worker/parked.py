@@ -70,6 +70,8 @@ or the value is of unknown form.
 """
 
 _BACK = """
+-- A server without memory refuses a script by its first write. What only moves needs none.
+redis.call('ZREM', KEYS[1], '')
 -- Nothing is begun that may not be ended: a user's rights may be cut short.
 redis.call('ZADD', KEYS[4], 'XX', 0, '')
 local function back(name, eta)

@@ -37,6 +37,8 @@ _SUCCESS = b'{"status": "SUCCESS"'
 
 MOVE = """
 if ARGV[4] ~= '' and redis.call('EXISTS', ARGV[4]) == 1 then return -1 end
+-- A server without memory refuses a script by its first write. What only moves needs none.
+redis.call('HDEL', ARGV[3], '')
 local moved = {}
 for i = 5, #ARGV, 4 do
   local tag, way, key, value = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]

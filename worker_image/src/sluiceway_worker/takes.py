@@ -167,6 +167,8 @@ KEYS: ``unacked``, ``unacked_index``, my holdings. ARGV: the tag. Returns 1: it 
 """
 
 _BACK = """
+-- A server without memory refuses a script by its first write. What only moves needs none.
+redis.call('HDEL', KEYS[3], '')
 local function back(list, tag, tail)
   local value = redis.call('HGET', KEYS[1], tag)
   if value then
