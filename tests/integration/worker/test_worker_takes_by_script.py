@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from typing import Any
 
 import pytest
@@ -64,25 +63,6 @@ def test_a_worker_that_was_frozen_starts_nothing_that_was_given_to_another_meanw
     wait_for(lambda: queue.length() == 0, "the other has it")
     frozen.process.send_signal(signal.SIGCONT)
     frozen.says(state=wire.CONSUMING, scheduled=0)
-    records.wait_for("finished", task)
-    wait_for(queue.empty, "acknowledged")
-    assert records.of("started") == {task: 1}
-
-
-def test_a_take_that_reaches_the_broker_after_its_connection_was_given_up_is_not_stranded(
-    queue: Any, start_worker: Any, records: Any, wait_for: Any
-) -> None:
-    task = queue.send()
-    body = queue.redis.rpop("work")
-    worker = start_worker("-c", "1", TEST_VISIBILITY_S="8")
-    incarnation = worker.incarnation()
-    tag, tail = f"{incarnation}:{0:012}", b', "", "work"]'
-    with queue.redis.pipeline() as pipe:
-        pipe.hset(wire.held_key("", incarnation), tag, f"{len(tail)}:work")
-        # Kombu's timeout alone would bring it back after a day.
-        pipe.zadd("unacked_index", {tag: time.time() + 86_400})
-        pipe.hset("unacked", tag, b"[" + body + tail)
-        pipe.execute()
     records.wait_for("finished", task)
     wait_for(queue.empty, "acknowledged")
     assert records.of("started") == {task: 1}

@@ -88,7 +88,6 @@ class Drain:
         self._heard_at = float("inf")
         self._renewed_at = float("-inf")
         self._doubt = False
-        self._square_due = False
         self.scheduled: dict[Request, float] = {}
         """Requests held for a future ETA, and that ETA in Unix seconds."""
         self.drained = False
@@ -249,7 +248,6 @@ class Drain:
             if now - self._renewed_at >= min(_RENEW_S, timeout_s / _RENEWALS):
                 intake.renew(client)
                 self._renewed_at = now
-                self._square_due = True
 
     # The work.
 
@@ -268,10 +266,6 @@ class Drain:
             self._withdraw()
             giver.send()
             self._compare()
-        elif self._square_due:
-            # A take that was given up with its connection may reach the broker after all.
-            self._square_due = False
-            self._square()
         look, self._look = self._look, False
         if look:
             self.refresh()
@@ -314,20 +308,16 @@ class Drain:
         What has not started went back by a script that moves only what is still ours; what
         Redis has in our name and we do not know follows it; and what runs, runs on.
         """
-        if self._silent and not self._giver and self._square():
-            self._heard_at = monotonic()
-            self._doubt = False
-
-    def _square(self) -> bool:
-        """Give back what Redis has in our name and we do not know; whether that was done."""
-        if not isinstance(self._intake, Taking):
-            return False
+        intake, giver = self._intake, self._giver
+        if not isinstance(intake, Taking) or not self._silent or giver:
+            return
         try:
-            self._intake.square()
+            intake.square()
         except BROKER_ERRORS as exc:
-            logger.info("The broker does not say yet what is held: %s", exc)
-            return False
-        return True
+            logger.info("Nothing is taken until the broker says what is held: %s", exc)
+            return
+        self._heard_at = monotonic()
+        self._doubt = False
 
     def look(self) -> None:
         """Have the next turn look closely, whatever it is that changed."""
