@@ -62,6 +62,7 @@ class Field:
         with closing(sqlite3.connect(self._records)) as db:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("CREATE TABLE events (event TEXT, task TEXT, at REAL, pid INTEGER)")
+            db.execute("CREATE INDEX by_process ON events (pid)")
             db.commit()
 
     @property
@@ -81,12 +82,17 @@ class Field:
 
     def running(self, among: Sequence[int]) -> dict[str, tuple[float, int]]:
         """What these processes have begun and not ended: (since, process), by task id."""
-        ended = {(task, pid) for task, _, pid in self.rows("finished")}
-        return {
-            task: (at, pid)
-            for task, at, pid in self.rows("started")
-            if pid in among and (task, pid) not in ended
-        }
+        last = """
+            SELECT event, task, at FROM events
+            WHERE pid = ? AND event IN ('started', 'finished') ORDER BY rowid DESC LIMIT 1
+        """
+        begun = {}
+        with closing(sqlite3.connect(self._records, timeout=60)) as db:
+            for pid in among:  # each runs one task at a time
+                event, task, at = db.execute(last, (pid,)).fetchone() or ("", "", 0.0)
+                if event == "started":
+                    begun[task] = (at, pid)
+        return begun
 
     def queued(self) -> int:
         return sum(self.redis.llen(key) for key in wire.queue_keys("", "work"))

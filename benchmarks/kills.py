@@ -92,11 +92,10 @@ async def ready(local: LocalMode, workers: int = WORKERS) -> None:
 
 
 def kill_group(worker: LocalWorker) -> dict[int, float]:
-    """When each of its processes was ended."""
-    at = time.time()
-    gone = {worker.child.pid: at} | dict.fromkeys(children(worker.child.pid), at)
+    """When each of its processes was ended, Unix seconds."""
+    gone = dict.fromkeys([worker.child.pid, *children(worker.child.pid)], time.time())
     worker.child.send_group(signal.SIGKILL)
-    return dict.fromkeys(gone, time.time())
+    return gone
 
 
 async def _kill(
@@ -111,17 +110,16 @@ async def _kill(
     if way == "group":
         return kill_group(worker)
     if way == "main":
-        gone = [worker.child.pid, *children(worker.child.pid)]
-        worker.child.send(signal.SIGKILL)
-        await asyncio.wait([worker.child.ended])  # local mode ends the children
-        return dict.fromkeys(gone, time.time())
+        gone = dict.fromkeys([worker.child.pid, *children(worker.child.pid)], time.time())
+        worker.child.send(signal.SIGKILL)  # local mode ends the children
+        return gone
     while True:
         processes = [pid for one in fleet.running for pid in children(one.child.pid)]
         busy = [pid for _, pid in field.running(processes).values()]
         if busy:
-            pid = chance.choice(busy)
+            pid, at = chance.choice(busy), time.time()
             os.kill(pid, signal.SIGKILL)
-            return {pid: time.time()}
+            return {pid: at}
         await asyncio.sleep(0.02)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from benchmarks.common import Result
 from benchmarks.field import Field
+
+_UNACKNOWLEDGED_S = 2.0
+"""What ended so shortly before its process did may not have been acknowledged."""
 
 
 @dataclass
@@ -16,7 +20,9 @@ class Verdict:
 
     sent: set[str]
     ended_by_force: Mapping[int, float] = field(default_factory=dict)
-    """Unix seconds, by process."""
+    """Unix seconds, just before it was done, by process."""
+    published_again: Set[str] = frozenset()
+    """Those that may run twice because they were published twice."""
 
     def figures(self, field_: Field) -> Result:
         """Counts of tasks.
@@ -29,12 +35,13 @@ class Verdict:
         starts: dict[str, list[tuple[float, int]]] = {}
         for task, at, pid in field_.rows("started"):
             starts.setdefault(task, []).append((at, pid))
+        ends = {(task, pid): at for task, at, pid in field_.rows("finished")}
         finished = field_.events("finished")
         missing = self.sent - set(finished)
         held = field_.held()
         stranded = missing & held if not field_.queued() else missing
         again = {task: runs for task, runs in starts.items() if len(runs) > 1}
-        asked = {task for task, runs in again.items() if self._all_cut(runs[:-1])}
+        asked = {task for task, runs in again.items() if self._asked(task, runs, ends)}
         return {
             "published": len(self.sent),
             "finished": len(self.sent & set(finished)),
@@ -42,7 +49,7 @@ class Verdict:
             "stranded": len(stranded),
             "stranded_never_started": len(stranded - set(starts)),
             "run_again": len(asked),
-            "run_twice": len(again) - len(asked),
+            "run_twice": len(set(again) - asked - self.published_again),
             "cut": sum(len(runs) > finished[task] for task, runs in starts.items()),
             "still_held": len(held),
             "back_s": sorted(
@@ -51,8 +58,16 @@ class Verdict:
             ),
         }
 
-    def _all_cut(self, runs: list[tuple[float, int]]) -> bool:
-        return all(at <= self.ended_by_force.get(pid, 0.0) for at, pid in runs)
+    def _asked(
+        self, task: str, runs: list[tuple[float, int]], ends: Mapping[tuple[str, int], float]
+    ) -> bool:
+        """Whether each run but the last was ended by force, and the next came after that."""
+        return all(
+            (cut_at := self.ended_by_force.get(pid)) is not None
+            and ends.get((task, pid), cut_at) >= cut_at - _UNACKNOWLEDGED_S
+            and again_at >= cut_at
+            for (_, pid), (again_at, _) in pairwise(runs)
+        )
 
 
 def spread(samples: Sequence[float]) -> Result:

@@ -58,6 +58,7 @@ def _run(
                 victim = chance.choice(fleet)
                 processes = [victim.pid, *children(victim.pid)]
                 if leave(victim):
+                    # What they held comes back in an hour, so none of it has run again by now.
                     ended |= dict.fromkeys(processes, time.time())
                 fleet[fleet.index(victim)] = start(field)
         field.settle(set(load.sent))

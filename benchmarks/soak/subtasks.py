@@ -52,11 +52,10 @@ async def _run(field: Field, times: int, chance: random.Random) -> Result:
                 if parent in field.running(children(worker.child.pid)):
                     killed |= kill_group(worker)
             await asyncio.to_thread(field.settle, sent)
-    figures = Verdict(sent, killed).figures(field)
     # The parent runs again, as it must, and publishes its subtask again.
-    twice = sum(field.events("started")[one] > 1 for one in subtasks)
-    figures["run_twice"] -= twice
-    return figures | {"killed": len(killed), "subtasks_published_again": twice}
+    twice = {one for one in subtasks if field.events("published")[one] > 1}
+    figures = Verdict(sent, killed, published_again=twice).figures(field)
+    return figures | {"subtasks_published_again": len(twice)}
 
 
 def _published(field: Field, subtask: str) -> None:
