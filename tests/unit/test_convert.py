@@ -357,3 +357,29 @@ def test_a_field_of_a_wrong_type_is_named_with_its_value(
     assert result.exit_code == ExitCode.PROBLEMS
     assert told in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [
+        ("Deployment", "spec", "one"),
+        ("TriggerAuthentication", "spec", "one"),
+        ("ScaledObject", "metadata", "one"),
+    ],
+)
+def test_no_object_of_a_wrong_shape_ends_in_a_traceback(
+    kind: str, field: str, value: str, tmp_path: Path
+) -> None:
+    given = objects("keda", "deployment")
+    for one in given:
+        if one["kind"] == kind:
+            one[field] = value
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(yaml.safe_dump_all(given), encoding="utf-8")
+    app = typer.Typer()
+    app.command()(convert)
+
+    result = CliRunner().invoke(app, [str(bad)])
+
+    assert result.exit_code == ExitCode.PROBLEMS, result.output
+    assert "ScaledObject" in result.stderr

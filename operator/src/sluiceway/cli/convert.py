@@ -14,6 +14,9 @@ from sluiceway.cli.output import CommandError, ExitCode, complain
 if TYPE_CHECKING:
     from sluiceway.convert.result import Draft
 
+_MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)
+"""What looking into an object raises that no API server would have taken."""
+
 
 def convert(
     more: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="More files.")] = None,
@@ -39,12 +42,16 @@ def convert(
     from sluiceway.convert.bundle import bundle_of
     from sluiceway.convert.hpa import convert_autoscaler
     from sluiceway.convert.keda import convert_scaled_object
-    from sluiceway.convert.result import NotConvertibleError
+    from sluiceway.convert.result import NotConvertibleError, name_of
 
     paths = [*(files or ()), *(more or ())]
     if not paths:
         raise CommandError("say what to convert, such as: sluiceway convert -f scaledobject.yaml")
-    bundle = bundle_of(body for path in paths for body in _read(path))
+    bodies = [body for path in paths for body in _read(path)]
+    try:
+        bundle = bundle_of(bodies)
+    except _MISSHAPEN as error:
+        raise CommandError(_misshapen("an object among the files", error)) from error
     if not bundle.scaled_objects and not bundle.autoscalers:
         raise CommandError("no ScaledObject and no HorizontalPodAutoscaler among the files")
     failed = False
@@ -58,6 +65,11 @@ def convert(
                 draft = convert_one(obj, bundle)
             except NotConvertibleError as error:
                 complain(str(error))
+                failed = True
+                continue
+            except _MISSHAPEN as error:
+                named = f"{name_of(obj)}: it, or what it names,"
+                complain(_misshapen(named, error))
                 failed = True
                 continue
             problems = _problems(draft)
@@ -79,6 +91,13 @@ def _read(path: Path) -> list[Any]:
         raise CommandError(f"{name}: cannot be read: {error.strerror}") from error
     except (UnreadableError, UnicodeDecodeError) as error:
         raise CommandError(str(error)) from error
+
+
+def _misshapen(what: str, error: Exception) -> str:
+    return (
+        f"{what} has a field of a wrong type ({error}): ask kubectl apply --dry-run=server -f "
+        "which, and correct it"
+    )
 
 
 def _problems(draft: Draft) -> list[str]:

@@ -35,7 +35,8 @@ def require_shape(obj: Object) -> None:
     for path in _LISTS:
         _require(named, path, _at(obj, path), list, "a list")
         for index, one in enumerate(_at(obj, path) or ()):
-            _require(named, f"{path}[{index}]", one, Mapping, "fields")
+            # An item that is empty is none either.
+            _require(named, f"{path}[{index}]", "" if one is None else one, Mapping, "fields")
     for path in _NUMBERS:
         _require_whole(named, path, _at(obj, path))
     for index, trigger in enumerate(_at(obj, "spec.triggers") or ()):
