@@ -63,6 +63,7 @@ def run(
         for worker in fleet:
             worker.end()
         verdict = Verdict(set(load.sent)).figures(field)
+        del verdict["back_s"]  # nobody was ended by force
         verdict["still_queued"] = field.queued()
         verdict["restarted"] = went["ended"] + went["sigterm"]
         drained = {f"drained_after_s_{name}": s for name, s in summary(took_s or [0.0]).items()}
@@ -76,7 +77,6 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     result = run(options.drains, options.workers, options.seed)
-    del result["back_s"]  # nobody was ended by force
     for name, value in result.items():
         sys.stdout.write(f"{name:<24} {value:>10}\n")
     return 1 if result["lost"] or result["run_twice"] or result["cut"] else 0
