@@ -51,7 +51,7 @@ def test_the_atomic_take_closes_the_window_for_the_same_mishaps() -> None:
     [
         ("today-crash", "the visibility timeout of message A passes, and kombu restores it"),
         ("beside", "the visibility timeout of message A passes, and kombu restores it"),
-        ("death", "the operator recovers what the silent one held"),
+        ("death", "the operator recovers message A, which the silent one held"),
     ],
 )
 def test_two_have_a_message_only_after_a_timeout_passed_over_a_living_worker(
@@ -74,4 +74,4 @@ def test_as_many_crashes_in_a_row_as_deliveries_are_allowed_end_even_a_harmless_
     enough = replace(CONFIGURATIONS["recovery"].world, luck=Mishaps(crashes=3))
     found = explore(enough, [only_poison_dies]).counterexample
     assert found is not None
-    assert found.trace.count("the main process of worker 1 dies") == 3
+    assert sum("the main process of" in step for step in found.trace) == 3

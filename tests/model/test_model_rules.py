@@ -42,6 +42,10 @@ WHAT_BREAKS: dict[str, list[tuple[str, Safety | Goal]]] = {
         ("drain-cut", properties.the_drained_hold_nothing),
         ("death", properties.only_owners_start),
     ],
+    "settling_ends_older_takes": [
+        ("take", properties.EVERY_MESSAGE_ENDS),
+        ("drain-cut", properties.the_drained_hold_nothing),
+    ],
     "runs_survive_a_cut": [
         ("today-cut", properties.no_two_have_it_by_our_doing),
         ("take", properties.no_two_have_it_by_our_doing),
@@ -63,13 +67,20 @@ WHAT_BREAKS: dict[str, list[tuple[str, Safety | Goal]]] = {
         ("death", properties.nothing_is_taken_from_the_living),
     ],
     "finished_is_told": [
-        ("results", properties.the_finished_is_not_given_out),
+        ("results", properties.the_finished_is_not_given_back),
     ],
     "blames_only_crashes": [
         ("poison", properties.only_poison_dies),
     ],
     "suspects_run_alone": [
         ("poison", properties.only_poison_dies),
+        ("suspects", properties.only_poison_dies),
+    ],
+    "suspects_stay_in_their_list": [
+        ("suspects", properties.only_poison_dies),
+    ],
+    "parks_while_stood_by": [
+        ("stands-by", properties.nothing_is_parked_for_nobody),
     ],
     "parks_the_future": [
         ("future", properties.FAR_WORK_LETS_A_FLEET_REST),

@@ -72,3 +72,21 @@ def test_what_a_process_of_the_pool_died_of_three_times_is_a_dead_letter(
     next_one = queue.send()
     records.wait_for("finished", next_one)
     worker.says(state=wire.CONSUMING, active=0)
+
+
+def test_what_comes_due_while_a_suspect_runs_waits_until_that_has_ended(
+    queue: Any, start_worker: Any, records: Any, wait_for: Any
+) -> None:
+    """Were it poison, the suspect would be declared dead for it."""
+    worker = start_worker("-c", "2")
+    later = queue.send("work", 0, countdown=8)
+    worker.says(scheduled=1)
+    alone = suspect(queue, "work", 12)
+    records.wait_for("finished", alone, later)
+    wait_for(queue.empty, "acknowledged")
+    assert records.rows() == [
+        ("started", alone),
+        ("finished", alone),
+        ("started", later),
+        ("finished", later),
+    ]

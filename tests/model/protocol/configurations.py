@@ -40,6 +40,9 @@ LATER = Message(published=False)
 """Published at any time: while a BRPOP is out, or after the last slot was taken."""
 FUTURE = Message(future=True)
 POISON = Message(kind="poison")
+LATER_POISON = Message(kind="poison", future=True)
+SUSPECT = Message(deaths=2)
+"""It ran beside others in two workers that died."""
 
 AS_KOMBU_HAS_IT = Rules().without("renews_what_it_holds")
 
@@ -100,6 +103,19 @@ CONFIGURATIONS: dict[str, Configuration] = {
     "drain-cut": Configuration(
         about="drains and recalls with two lost connections",
         world=World(take="atomic", messages=(PLAIN,), drains=True, luck=Mishaps(cuts=2)),
+        safety=SAFETY,
+    ),
+    "leave-cut": Configuration(
+        about="a worker drained, recalled and told to go, with two lost connections",
+        world=World(
+            take="atomic",
+            messages=(PLAIN, LATER),
+            workers=1,
+            drains=True,
+            floor=0,
+            recovers=True,
+            luck=Mishaps(cuts=2),
+        ),
         safety=SAFETY,
     ),
     "death": Configuration(
@@ -173,6 +189,31 @@ CONFIGURATIONS: dict[str, Configuration] = {
         ),
         safety=SAFETY,
     ),
+    "pool": Configuration(
+        about="poison that ends its worker or a process of its pool, a lost connection",
+        world=World(
+            take="atomic",
+            messages=(POISON, PLAIN),
+            slots=2,
+            workers=1,
+            recovers=True,
+            pool_processes_die=True,
+            luck=Mishaps(cuts=1),
+        ),
+        safety=SAFETY,
+    ),
+    "suspects": Configuration(
+        about="a suspect, a poison message, and another that was held for its ETA",
+        world=World(
+            take="atomic",
+            messages=(SUSPECT, POISON, LATER_POISON),
+            slots=2,
+            workers=1,
+            recovers=True,
+            pool_processes_die=True,
+        ),
+        safety=SAFETY,
+    ),
     "future": Configuration(
         about="a far ETA and another message on a fleet that may go to zero; a crash",
         world=World(
@@ -183,6 +224,20 @@ CONFIGURATIONS: dict[str, Configuration] = {
             floor=0,
             recovers=True,
             luck=Mishaps(crashes=1),
+        ),
+        safety=SAFETY,
+        goals=(*GOALS, FAR_WORK_LETS_A_FLEET_REST),
+    ),
+    "stands-by": Configuration(
+        about="a far ETA and another message, an operator that vanishes and comes back,"
+        " a fleet that may go to zero",
+        world=World(
+            take="atomic",
+            messages=(FUTURE, PLAIN),
+            workers=1,
+            drains=True,
+            floor=0,
+            luck=Mishaps(vanishings=1),
         ),
         safety=SAFETY,
         goals=(*GOALS, FAR_WORK_LETS_A_FLEET_REST),

@@ -27,7 +27,12 @@ def answered(world: World, worker: int, sentence: str, done: State, known: State
 def cut(world: World, s: State, worker: int) -> State:
     """Celery drops its channel: what was not started is forgotten, what runs goes on."""
     s = s.spend("cuts").worker(
-        worker, connected=False, polling=False, doubt=world.rules.settles_after_silence
+        worker,
+        connected=False,
+        polling=False,
+        doubt=world.rules.settles_after_silence,
+        # What its predecessor held is then left to others.
+        fresh=False,
     )
     return s._replace(messages=tuple(_after_a_cut(world, m, worker) for m in s.messages))
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from protocol.connection import answered
+from protocol.dying import container_ended, died
 from protocol.holdings import put_back
 from protocol.state import NOW, UNSTARTED, State, Worker, letter
+from protocol.taking import must_make_room
 from protocol.working import is_own
 from protocol.world import Move, World
 
@@ -46,16 +48,15 @@ def is_told_to_stop(world: World, s: State) -> Iterator[Move]:
 def gives_back(world: World, s: State) -> Iterator[Move]:
     """What was taken and not started returns to the head of its list."""
     for i, w in enumerate(s.workers):
-        if not w.able or w.doubt:
+        if not w.able:
             continue
-        leaving = w.mode in ("draining", "stopping")
+        withdraws = w.doubt or w.mode in ("draining", "stopping")
         for k, m in enumerate(s.messages):
             if m.memory[i] not in UNSTARTED:
                 continue
             overfull = m.memory[i] == "reserved" and s.slots_taken(i) > world.slots
-            if not leaving and not overfull:
-                continue
-            if m.future and world.take == "atomic" and world.rules.parks_the_future:
+            crowds = m.memory[i] == "reserved" and must_make_room(world, s, i, m)
+            if not (withdraws or overfull or crowds or m.memory[i] == "aside"):
                 continue
             if is_own(world, m, i):
                 m = put_back(s, m, by=NOW[i])
@@ -69,7 +70,7 @@ def gives_back(world: World, s: State) -> Iterator[Move]:
 
 def says_drained(world: World, s: State) -> Iterator[Move]:
     for i, w in enumerate(s.workers):
-        if w.mode != "draining" or not w.able or w.doubt:
+        if w.mode != "draining" or not w.able or w.doubt or w.fresh:
             continue
         if world.rules.drained_waits_for_the_reply:
             empty = s.empty_handed(i)
@@ -80,6 +81,16 @@ def says_drained(world: World, s: State) -> Iterator[Move]:
 
 
 def exits(world: World, s: State) -> Iterator[Move]:
+    """One that takes by script also in doubt of what Redis has in its name: it is over then,
+    and the kubelet will say so."""
     for i, w in enumerate(s.workers):
-        if w.mode == "stopping" and w.able and not w.doubt and s.empty_handed(i):
-            yield f"{NOW[i]} exits", s.worker(i, **Worker("gone")._asdict())
+        sure = w.able and not w.doubt
+        if w.mode != "stopping" or w.process != "up" or w.fresh or not s.empty_handed(i):
+            continue
+        if world.take == "kombu" and not sure:
+            continue
+        if any(m.holder == NOW[i] for m in s.messages):
+            after = container_ended(died(s, i, orphans=False, blamed=False), i)
+        else:
+            after = s.worker(i, **Worker("gone")._asdict())
+        yield f"{NOW[i]} exits", after

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from protocol.state import BEFORE, NOW, Message, State, Worker
+from protocol.connection import answered
+from protocol.holdings import recovered
+from protocol.state import BEFORE, NOW, Message, State, Worker, letter
 from protocol.world import Move, World
 
 
@@ -25,7 +27,7 @@ def is_evicted(world: World, s: State) -> Iterator[Move]:
         for i, w in enumerate(s.workers):
             if w.alive:
                 after = died(s.spend("evictions"), i, orphans=False, blamed=False)
-                yield f"{NOW[i]} is evicted", _container_ended(after, i)
+                yield f"{NOW[i]} is evicted", container_ended(after, i)
 
 
 def poison_works(world: World, s: State) -> Iterator[Move]:
@@ -35,7 +37,33 @@ def poison_works(world: World, s: State) -> Iterator[Move]:
             m.kind == "poison" and m.memory[i] == "running" for m in s.messages
         ):
             after = died(s, i, orphans=False, blamed=True)
-            yield f"{NOW[i]} is ended by what it runs", _container_ended(after, i)
+            yield f"{NOW[i]} is ended by what it runs", container_ended(after, i)
+
+
+def process_of_the_pool_dies(world: World, s: State) -> Iterator[Move]:
+    """Its main process hears of it, counts that against what it ran, and gives it back. Where
+    the broker cannot be told, it goes back later, and uncounted."""
+    if not world.pool_processes_die:
+        return
+    for i, w in enumerate(s.workers):
+        for k, m in enumerate(s.messages):
+            if w.process != "up" or m.memory[i] != "running" or m.kind != "poison":
+                continue
+            sentence = f"a process of {NOW[i]}'s pool is ended by {letter(k)}"
+            unsent = m.in_memory(i, "reserved")
+            if not w.connected:
+                yield sentence, s.message(k, unsent)
+                continue
+            told = m
+            if m.holder == NOW[i]:
+                told = recovered(world, s, m, owner=NOW[i], blamed=True)
+            yield from answered(
+                world,
+                i,
+                sentence,
+                s.message(k, told.in_memory(i, "reserved")),
+                s.message(k, told.in_memory(i, "")),
+            )
 
 
 def died(s: State, worker: int, *, orphans: bool, blamed: bool) -> State:
@@ -49,6 +77,7 @@ def died(s: State, worker: int, *, orphans: bool, blamed: bool) -> State:
             told_to_go=w.told_to_go,
             unwatched=w.unwatched,
             blamed=blamed,
+            late=w.late,
         )._asdict(),
     )
 
@@ -71,10 +100,10 @@ def _bereaved(m: Message, worker: int, orphans: bool) -> Message:
 def container_ends(world: World, s: State) -> Iterator[Move]:
     for i, w in enumerate(s.workers):
         if w.process == "dead":
-            yield f"the container of {NOW[i]} has ended", _container_ended(s, i)
+            yield f"the container of {NOW[i]} has ended", container_ended(s, i)
 
 
-def _container_ended(s: State, worker: int) -> State:
+def container_ended(s: State, worker: int) -> State:
     """Nothing runs in it any more. The kubelet says so, to whoever watches the pod: a pod
     that starts again keeps the word, one that is on its way out takes it along."""
     w = s.workers[worker]
@@ -87,11 +116,17 @@ def container_starts_again(world: World, s: State) -> Iterator[Move]:
     """A new incarnation in the same pod. It looks at what its predecessor left first."""
     for i, w in enumerate(s.workers):
         if w.process == "ended" and not w.told_to_go and not w.unwatched:
-            settles = world.take == "atomic" and world.rules.settles_after_silence
+            looks = world.take == "atomic" and world.rules.settles_after_silence
             yield (
                 f"a new incarnation of {NOW[i]} starts",
                 s.worker(
-                    i, process="up", mode="consuming", proven=True, doubt=settles, connected=True
+                    i,
+                    process="up",
+                    mode="consuming",
+                    proven=True,
+                    fresh=looks,
+                    connected=True,
+                    late=False,
                 ),
             )
 
@@ -122,7 +157,7 @@ def kubelet_ends_a_deleted_pod(world: World, s: State) -> Iterator[Move]:
     for i, w in enumerate(s.workers):
         if w.alive and w.unwatched:
             after = died(s, i, orphans=False, blamed=False)
-            yield f"the kubelet ends the container of {NOW[i]}", _container_ended(after, i)
+            yield f"the kubelet ends the container of {NOW[i]}", container_ended(after, i)
 
 
 def freezes(world: World, s: State) -> Iterator[Move]:

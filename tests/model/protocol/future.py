@@ -19,15 +19,19 @@ def comes_due(world: World, s: State) -> Iterator[Move]:
 
 
 def parks(world: World, s: State) -> Iterator[Move]:
-    """One script moves it from ``unacked`` and the holdings to the parked ones."""
+    """One script moves it from ``unacked`` and the holdings to the parked ones, while
+    somebody stands by to start a worker for it."""
     if world.take != "atomic" or not world.rules.parks_the_future:
         return
     for i, w in enumerate(s.workers):
         for k, m in enumerate(s.messages):
-            if m.memory[i] != "waiting" or not w.able or w.doubt:
+            if m.memory[i] != "waiting" or not w.able or w.mode != "consuming":
+                continue
+            if world.rules.parks_while_stood_by and not s.stood_by:
                 continue
             if is_own(world, m, i):
                 m = m._replace(holder=NOBODY, claims=frozenset(), parked=True)
+                m = m if s.stood_by else m.haunted("parked while nobody stood by")
             yield from answered(
                 world,
                 i,

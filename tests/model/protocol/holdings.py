@@ -29,9 +29,11 @@ def recovered(world: World, s: State, message: Message, *, owner: str, blamed: b
     """
     rules = world.rules
     if message.marked and rules.finished_is_told:
-        return message._replace(acked=True, holder=NOBODY, claims=frozenset())
+        return message._replace(acked=True, holder=NOBODY, claims=frozenset(), listed=frozenset())
+    if message.marked:
+        message = message.haunted("given back though known to have finished")
     had_a_slot = not message.future
     deaths = message.deaths + (had_a_slot and (blamed or not rules.blames_only_crashes))
     if deaths >= world.max_deliveries:
-        return message._replace(dead=True, holder=NOBODY, deaths=deaths)
+        return message._replace(dead=True, holder=NOBODY, deaths=deaths, listed=frozenset())
     return put_back(s, message, by=owner)._replace(deaths=deaths)

@@ -27,7 +27,13 @@ def _decided(
             if world.writes_under_way:
                 yield f"{name(o)} decides to {sentence}", held
             else:
-                yield f"{name(o)} decides to {sentence}, and does", _arrived(world, held, o)[1]
+                yield f"{name(o)} decides to {sentence}, and does", _all_arrived(world, held, o)
+
+
+def _all_arrived(world: World, s: State, o: int) -> State:
+    while s.operators[o].intent is not None:
+        _, s = next(_arrived(world, s, o))
+    return s
 
 
 def name(operator: int) -> str:
@@ -65,8 +71,8 @@ def wants_a_worker(s: State) -> bool:
 def sends(world: World, s: State) -> Iterator[Move]:
     for o, operator in enumerate(s.operators):
         if operator.life == "leads" and operator.intent is not None:
-            sentence, after = _arrived(world, s, o)
-            yield f"{name(o)} {sentence}", after
+            for sentence, after in _arrived(world, s, o):
+                yield f"{name(o)} {sentence}", after
 
 
 # What it may decide.
@@ -125,38 +131,49 @@ def standing(s: State) -> int:
 # How it arrives.
 
 
-def _arrived(world: World, s: State, o: int) -> tuple[str, State]:
-    """The effect of an operator's intent. Recovery needs no epoch: its scripts look at the
-    holder, and what is right to move is right whoever asks."""
+def _arrived(world: World, s: State, o: int) -> Iterator[Move]:
+    """The effect of an operator's intent; of a recovery, the effect on one message. Recovery
+    needs no epoch: its scripts look at the take, and what is right to move is right
+    whoever asks."""
     life, intent = s.operators[o]
     assert intent is not None
+    if intent.kind in ("recover", "bury"):
+        yield from _recovered(world, s, o, intent)
+        return
     s = s.operator(o, Operator(life))
     w = s.workers[intent.worker]
     refused = life == "deposed" and world.rules.leases_carry_the_epoch
     match intent.kind:
         case "lease" | "recall" if refused:
-            return "sends a lease, and is refused: somebody else leads", s
+            yield "sends a lease, and is refused: somebody else leads", s
         case "lease":
-            return f"sets a lease for {NOW[intent.worker]}", s.worker(intent.worker, leased=w.alive)
+            yield f"sets a lease for {NOW[intent.worker]}", s.worker(intent.worker, leased=w.alive)
         case "recall":
-            return (
+            yield (
                 f"deletes the lease of {NOW[intent.worker]}",
                 s.worker(intent.worker, leased=False),
             )
         case "lower" | "raise":
             if world.rules.lowering_carries_its_version and not intent.fresh:
-                return "writes the replicas, and is refused: they have changed", s
-            return f"sets the replicas to {intent.replicas}", _scaled(s, intent.replicas)
-        case "recover" if not world.rules.recovery_is_one_script:
-            sentence, s, whole = recovery.recover_in_two_steps(s, o, intent)
-            if not whole:
-                rest = s.operators[o]._replace(intent=intent._replace(fresh=False))
-                s = s.operator(o, rest)
-            return sentence, s
-        case "recover":
-            return "recovers them", recovery.recover(world, s, o, intent)
-        case "bury":
-            return "recovers what the silent one held", recovery.bury(world, s, intent)
+                yield "writes the replicas, and is refused: they have changed", s
+            else:
+                yield f"sets the replicas to {intent.replicas}", _scaled(s, intent.replicas)
+
+
+def _recovered(world: World, s: State, o: int, intent: Intent) -> Iterator[Move]:
+    life = s.operators[o].life
+    if intent.kind == "recover" and not world.rules.recovery_is_one_script:
+        sentence, s, whole = recovery.recover_in_two_steps(s, intent)
+        left = None if whole else intent._replace(fresh=False)
+        yield sentence, (recovery.unlisted(s, o) if whole else s).operator(o, Operator(life, left))
+        return
+    how = recovery.recover if intent.kind == "recover" else recovery.bury
+    moves = list(how(world, s, o, intent))
+    for sentence, after in moves:
+        over = not any(o in m.listed for m in after.messages)
+        yield sentence, after.operator(o, Operator(life)) if over else after
+    if not moves:
+        yield "finds nothing to recover any more", s.operator(o, Operator(life))
 
 
 def _scaled(s: State, replicas: int) -> State:
@@ -182,10 +199,19 @@ def vanishes(world: World, s: State) -> Iterator[Move]:
     if s.luck.vanishings:
         for o, operator in enumerate(s.operators):
             if operator.life == "leads":
-                yield (
-                    f"{name(o)} vanishes",
-                    s.spend("vanishings").operator(o, Operator("vanished")),
-                )
+                after = recovery.unlisted(s.spend("vanishings"), o)
+                yield f"{name(o)} vanishes", after.operator(o, Operator("vanished"))
+
+
+def nobody_stands_by(world: World, s: State) -> Iterator[Move]:
+    """The key that says so runs out when nobody has renewed it for long."""
+    if world.take == "atomic" and s.stood_by and not s.led and any(m.future for m in s.messages):
+        yield "the word that somebody stands by runs out", s._replace(stood_by=False)
+
+
+def stands_by(world: World, s: State) -> Iterator[Move]:
+    if s.led and not s.stood_by:
+        yield "the operator says again that it stands by", s._replace(stood_by=True)
 
 
 def returns(world: World, s: State) -> Iterator[Move]:
@@ -210,5 +236,5 @@ def takes_over(world: World, s: State) -> Iterator[Move]:
 def deposed_one_sends(world: World, s: State) -> Iterator[Move]:
     for o, operator in enumerate(s.operators):
         if operator.life == "deposed" and operator.intent is not None:
-            sentence, after = _arrived(world, s, o)
-            yield f"{name(o)}, deposed, {sentence}", after
+            for sentence, after in _arrived(world, s, o):
+                yield f"{name(o)}, deposed, {sentence}", after

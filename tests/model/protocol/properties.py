@@ -81,9 +81,14 @@ def only_owners_start(world: World, s: State) -> str | None:
     return _ghost(s, "started by one that it was taken from")
 
 
-def the_finished_is_not_given_out(world: World, s: State) -> str | None:
-    """Whoever takes it finds the result, where there is one by then."""
-    return _ghost(s, "given out though known to have finished")
+def the_finished_is_not_given_back(world: World, s: State) -> str | None:
+    """Whoever recovers it finds the result, where there is one by then."""
+    return _ghost(s, "given back though known to have finished")
+
+
+def nothing_is_parked_for_nobody(world: World, s: State) -> str | None:
+    """Who parks leaves it to somebody who will start a worker in time."""
+    return _ghost(s, "parked while nobody stood by")
 
 
 def _ghost(s: State, ghost: str) -> str | None:
@@ -127,7 +132,8 @@ SAFETY: tuple[Safety, ...] = (
     no_two_have_it_by_our_doing,
     nothing_is_taken_from_the_living,
     only_owners_start,
-    the_finished_is_not_given_out,
+    the_finished_is_not_given_back,
+    nothing_is_parked_for_nobody,
     the_drained_hold_nothing,
     only_poison_dies,
 )
@@ -176,7 +182,9 @@ EVERY_MESSAGE_ENDS = Goal(
 
 def _works_or_has_left(world: World, s: State) -> bool:
     return all(
-        w.process == "gone" or w.told_to_go or (w.able and w.mode == "consuming" and not w.doubt)
+        w.process == "gone"
+        or w.told_to_go
+        or (w.able and w.mode == "consuming" and not w.doubt and not w.fresh)
         for w in s.workers
     )
 

@@ -15,34 +15,43 @@ from protocol.world import Move, World
 
 
 def settles(world: World, s: State) -> Iterator[Move]:
-    """After silence and at the start: what Redis has in my name and I do not know of goes
-    back, what I know of and Redis gave away is dropped, what my predecessor left is recovered."""
+    """After silence, when all that has not started has gone back: one script gives back what
+    Redis has in my name and I do not know of."""
     for i, w in enumerate(s.workers):
-        if not (w.able and w.doubt):
+        if not (w.able and w.doubt) or any(m.memory[i] in UNSTARTED for m in s.messages):
             continue
-        done = s._replace(messages=tuple(_settled(world, s, m, i) for m in s.messages))
-        known = done._replace(
+        done = s._replace(
             messages=tuple(
-                m.in_memory(i, "") if m.memory[i] in UNSTARTED and m.holder != NOW[i] else m
-                for m in done.messages
+                put_back(s, m, by=NOW[i]) if m.holder == NOW[i] and not m.memory[i] else m
+                for m in s.messages
             )
         )
+        if world.rules.settling_ends_older_takes:
+            done = done.worker(i, late=False)
         yield from answered(
             world,
             i,
             f"{NOW[i]} settles what Redis has in its name",
             done,
-            known.worker(i, doubt=False),
+            done.worker(i, doubt=False),
         )
 
 
-def _settled(world: World, s: State, m: Message, worker: int) -> Message:
-    if m.holder == NOW[worker] and m.memory[worker] == "":
-        return put_back(s, m, by=NOW[worker])
-    w = s.workers[worker]
-    if m.holder == BEFORE[worker] and world.take == "atomic" and _is_proven(world, s, worker):
-        return recovered(world, s, m, owner=BEFORE[worker], blamed=w.blamed)
-    return m
+def looks_back(world: World, s: State) -> Iterator[Move]:
+    """A new incarnation, before it takes anything: what its predecessor held, one by one."""
+    for i, w in enumerate(s.workers):
+        if not (w.able and w.fresh):
+            continue
+        left = [k for k, m in enumerate(s.messages) if m.holder == BEFORE[i]]
+        if not left or not _is_proven(world, s, i):
+            yield f"{NOW[i]} is done with looking back", s.worker(i, fresh=False)
+            continue
+        for k in left:
+            m = recovered(world, s, s.messages[k], owner=BEFORE[i], blamed=w.blamed)
+            after = s.message(k, m)
+            yield from answered(
+                world, i, f"{NOW[i]} recovers {letter(k)} of its predecessor's", after, after
+            )
 
 
 def _is_proven(world: World, s: State, worker: int) -> bool:
@@ -70,43 +79,53 @@ def _is_left(world: World, s: State, m: Message, worker: int) -> bool:
 def to_bury(world: World, s: State) -> Iterator[tuple[str, Intent]]:
     """Holdings whose owner has been silent for very long and is not proven dead. A proof
     is of one incarnation: that of a predecessor says nothing of the one that froze."""
-    for i, w in enumerate(s.workers):
-        if w.silent and any(
-            m.holder == NOW[i] or (m.holder == BEFORE[i] and not w.proven) for m in s.messages
-        ):
+    for i in range(len(s.workers)):
+        if any(is_in_a_silent_ones_name(s, m, i) for m in s.messages):
             yield f"bury {NOW[i]}, silent for very long", Intent("bury", i)
 
 
+def is_in_a_silent_ones_name(s: State, m: Message, worker: int) -> bool:
+    """Whether a burial would move it. A predecessor is silent, whoever has its place."""
+    w = s.workers[worker]
+    if m.holder == BEFORE[worker]:
+        return not w.proven
+    return w.silent and m.holder == NOW[worker]
+
+
 def listed(world: World, s: State, operator: int, intent: Intent) -> State:
-    """Recovery by tag reads the tags now and moves them later."""
-    if intent.kind != "recover" or world.rules.receipts:
-        return s
+    """A recovery reads the holdings now, and moves what it found there later."""
+
+    def is_read(m: Message) -> bool:
+        if intent.kind == "bury":
+            return is_in_a_silent_ones_name(s, m, intent.worker)
+        return intent.kind == "recover" and _is_left(world, s, m, intent.worker)
+
     return s._replace(
         messages=tuple(
-            m._replace(listed=m.listed | {operator}) if _is_left(world, s, m, intent.worker) else m
-            for m in s.messages
+            m._replace(listed=m.listed | {operator}) if is_read(m) else m for m in s.messages
         )
     )
 
 
-def recover(world: World, s: State, operator: int, intent: Intent) -> State:
-    """The recovery of one dead incarnation arrives at Redis. If the pod has lost another
-    one since, that is not meant, though both have one name here."""
+def unlisted(s: State, operator: int) -> State:
+    """What the operator has read is of no use any more."""
+    return s._replace(messages=tuple(m._replace(listed=m.listed - {operator}) for m in s.messages))
+
+
+def recover(world: World, s: State, operator: int, intent: Intent) -> Iterator[Move]:
+    """The recovery of one dead incarnation arrives at Redis, message by message: each is
+    moved if it still stands there as it was read."""
     owner, blamed = BEFORE[intent.worker], s.workers[intent.worker].blamed
-    meant = _is_proven(world, s, intent.worker)
-
-    def moved(m: Message) -> Message:
-        if world.rules.receipts:
-            mine = meant and _is_left(world, s, m, intent.worker)
-        else:
-            mine = operator in m.listed and m.holder != NOBODY
-        m = m._replace(listed=m.listed - {operator})
-        return recovered(world, s, m, owner=owner, blamed=blamed) if mine else m
-
-    return s._replace(messages=tuple(moved(m) for m in s.messages))
+    for k, m in enumerate(s.messages):
+        if operator not in m.listed:
+            continue
+        after = m._replace(listed=m.listed - {operator})
+        if m.holder != NOBODY:
+            after = recovered(world, s, after, owner=owner, blamed=blamed)
+        yield f"recovers {letter(k)}", s.message(k, after)
 
 
-def recover_in_two_steps(s: State, operator: int, intent: Intent) -> tuple[str, State, bool]:
+def recover_in_two_steps(s: State, intent: Intent) -> tuple[str, State, bool]:
     """A recovery that pushes first and forgets afterwards, as two commands.
 
     Returns:
@@ -122,23 +141,24 @@ def recover_in_two_steps(s: State, operator: int, intent: Intent) -> tuple[str, 
     return "clears the holdings of what it has pushed", s._replace(messages=forgotten), True
 
 
-def bury(world: World, s: State, intent: Intent) -> State:
-    """The recovery for silence alone arrives at Redis."""
+def bury(world: World, s: State, operator: int, intent: Intent) -> Iterator[Move]:
+    """The recovery for silence alone arrives at Redis, message by message."""
     i = intent.worker
     w = s.workers[i]
-    if world.rules.burial_looks_again and not w.silent:
-        return s
-
-    def moved(m: Message) -> Message:
-        if m.holder not in (NOW[i], BEFORE[i]):
-            return m
-        if not w.silent:
-            return recovered(world, s, m, owner=BEFORE[i], blamed=False)
-        if w.alive or m.orphaned[i]:
-            m = m.haunted("given away for silence")
-        return recovered(world, s, m, owner=m.holder, blamed=False)
-
-    return s._replace(messages=tuple(moved(m) for m in s.messages))
+    for k, m in enumerate(s.messages):
+        if operator not in m.listed:
+            continue
+        heard = m.holder == NOW[i] and not w.silent
+        if heard and world.rules.burial_looks_again:
+            yield f"finds that {NOW[i]} is heard again", unlisted(s, operator)
+            continue
+        after = m._replace(listed=m.listed - {operator})
+        if m.holder != NOBODY:
+            if not heard and ((m.holder == NOW[i] and w.alive) or m.orphaned[i]):
+                after = after.haunted("given away for silence")
+            owner = BEFORE[i] if heard else m.holder
+            after = recovered(world, s, after, owner=owner, blamed=False)
+        yield f"recovers {letter(k)}, which the silent one held", s.message(k, after)
 
 
 def times_out(world: World, s: State) -> Iterator[Move]:
@@ -162,7 +182,9 @@ def times_out(world: World, s: State) -> Iterator[Move]:
 
 
 def _is_renewed(s: State, m: Message) -> bool:
+    """What a worker does not know of it does not renew, either."""
     if m.holder not in NOW:
         return False
-    w = s.workers[NOW.index(m.holder)]
-    return w.able and not w.doubt
+    worker = NOW.index(m.holder)
+    w = s.workers[worker]
+    return w.able and not w.doubt and m.memory[worker] != ""

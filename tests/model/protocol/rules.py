@@ -30,8 +30,12 @@ class Rules:
     stopping_is_final: bool = True
     """No end of a lease brings a worker back that was told to stop."""
     settles_after_silence: bool = True
-    """A worker that lost its connection, was frozen or has just started compares what
-    Redis has in its name with what it knows, before it takes, starts or says anything."""
+    """A worker that lost its connection or was frozen gives back what it has not started,
+    and compares what Redis has in its name with what it knows, before it takes, starts or
+    says anything. One that has just started looks for what its predecessor held."""
+    settling_ends_older_takes: bool = True
+    """From a settling on, the script that takes refuses what was sent over an earlier
+    connection: it may arrive late, and nobody would hear the answer."""
     runs_survive_a_cut: bool = True
     """When the connection is lost, kombu's restoring of all that the channel held is
     kept from what is still running."""
@@ -45,18 +49,24 @@ class Rules:
     deletion_proves_nothing: bool = True
     """A deleted Pod object alone is no proof of death."""
     recovery_is_one_script: bool = True
-    """List, ``unacked`` and holdings change in one script."""
+    """For each message, its list, ``unacked`` and the holdings change in one script."""
     burial_looks_again: bool = True
     """Recovery for silence alone asks in its own script whether the heartbeat is still
     missing; it does not act on what was read before."""
     finished_is_told: bool = True
-    """Recovery and the take acknowledge a message whose run is known to have finished."""
+    """Recovery acknowledges a message whose run is known to have finished."""
     blames_only_crashes: bool = True
     """Deaths by eviction, node loss or forced deletion count against no message."""
     suspects_run_alone: bool = True
-    """Before the death that would make a message a dead letter, it runs alone."""
+    """Before the death that would make a message a dead letter, it runs alone: what is
+    held for an ETA and comes due beside it is given back."""
+    suspects_stay_in_their_list: bool = True
+    """The script that takes for a worker at work leaves a suspect where it is. Held for a
+    moment only to be put back, it would share in a death at that moment."""
     parks_the_future: bool = True
     """A message with a far ETA is parked instead of going back to its list."""
+    parks_while_stood_by: bool = True
+    """The script that parks does so only while somebody stands by who starts workers."""
     release_is_one_script: bool = True
     """Parked messages are released by a script that moves, not by a read and a write."""
     counts_who_is_going: bool = True

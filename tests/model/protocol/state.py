@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-Memory = Literal["", "socket", "owed", "reserved", "waiting", "running", "finished"]
+Memory = Literal["", "socket", "owed", "aside", "reserved", "waiting", "running", "finished"]
 """What a worker's process has of a message: nothing; a reply of the server that nobody
-has read; a reply that was read only to be pushed back; taken and not started; taken and
-held for a future ETA; running; finished and not yet acknowledged."""
+has read; a reply that was read only to be pushed back; taken only to be put back; taken
+and not started; taken and held for a future ETA; running; finished and not yet
+acknowledged."""
 
 SLOT_TAKERS = frozenset({"reserved", "running", "finished"})
-UNSTARTED = frozenset({"reserved", "waiting"})
+UNSTARTED = frozenset({"aside", "reserved", "waiting"})
 
 Kind = Literal["plain", "poison"]
 """A poison message ends whatever process runs it."""
@@ -66,7 +67,7 @@ class Message(NamedTuple):
     beside: bool = False
     """Runs in the plain kombu worker."""
     listed: frozenset[int] = frozenset()
-    """Operators that have read it in a dead incarnation's holdings and act on that."""
+    """Operators that have read this take in somebody's holdings and act on that."""
     ghosts: frozenset[str] = frozenset()
     """What the properties want to know and nobody in the world does."""
 
@@ -108,7 +109,11 @@ class Worker(NamedTuple):
     polling: bool = False
     """A BRPOP of its is waiting at the server (kombu's take)."""
     doubt: bool = False
-    """It fell silent or is new, and has not yet compared its memory with Redis."""
+    """It fell silent, and has not yet compared its memory with Redis."""
+    fresh: bool = False
+    """It is new in its pod, and has not yet looked for what its predecessor held."""
+    late: bool = False
+    """A take went out over a connection that is lost by now, and may still arrive."""
     told_to_go: bool = False
     """Kubernetes counts it out and has sent SIGTERM, once."""
     signalled: bool = False
@@ -177,6 +182,8 @@ class State(NamedTuple):
     operators: tuple[Operator, ...]
     replicas: int
     luck: Mishaps
+    stood_by: bool = True
+    """In Redis: somebody says that it will start a worker for what is parked."""
 
     def message(self, number: int, message: Message) -> State:
         """The same with another message."""

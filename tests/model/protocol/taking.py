@@ -9,22 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from protocol.connection import answered
-from protocol.state import NOW, Message, State, letter
+from protocol.connection import answered, cut
+from protocol.state import BEFORE, NOW, SLOT_TAKERS, Message, State, letter
 from protocol.world import Move, World
 
 
 def wants_more(world: World, s: State, worker: int) -> bool:
     """Whether a worker may ask for a message now."""
     w = s.workers[worker]
-    return w.able and w.mode == "consuming" and not w.doubt and s.slots_taken(worker) < world.slots
+    sure = w.able and not w.doubt and not w.fresh
+    return sure and w.mode == "consuming" and s.slots_taken(worker) < world.slots
 
 
 def taken(world: World, message: Message, worker: int) -> Message:
     """The message as ``unacked`` has it after this worker's take. Without a receipt, that is
-    under the published tag alone, earlier takers can still name it as theirs."""
-    claims = message.claims if world.rules.receipts else message.claims | {NOW[worker]}
-    return message._replace(holder=NOW[worker], claims=claims)
+    under the published tag alone, earlier takers can still name it as theirs, and so can
+    those who have read it in their holdings."""
+    if world.rules.receipts:
+        return message._replace(holder=NOW[worker], listed=frozenset())
+    return message._replace(holder=NOW[worker], claims=message.claims | {NOW[worker]})
 
 
 def remembered(message: Message, worker: int) -> Message:
@@ -110,37 +113,66 @@ def pushes_back(world: World, s: State) -> Iterator[Move]:
 
 
 def takes(world: World, s: State) -> Iterator[Move]:
-    """RPOP, ZADD, HSET and the holdings in one script, only with a free slot."""
+    """RPOP, ZADD, HSET and the holdings in one script, only with a free slot. It does not
+    ask whether a run has finished: what a visibility timeout brought back is run again."""
     for i in range(len(s.workers)):
-        if world.take != "atomic" or not wants_more(world, s, i):
+        if world.take != "atomic" or not wants_more(world, s, i) or _runs_a_suspect(world, s, i):
             continue
         for k, m in enumerate(s.messages):
-            if not m.queued or not _may_run_beside_others(world, s, i, m):
+            if not m.queued:
                 continue
-            m = m._replace(queued=m.queued - 1)
-            if m.marked and world.rules.finished_is_told:
-                yield (
-                    f"{NOW[i]}'s take finds that {letter(k)} has finished, and acknowledges it",
-                    s.message(k, m._replace(acked=True)),
-                )
+            aside = world.rules.suspects_run_alone and is_suspect(world, m) and _at_work(s, i)
+            if aside and world.rules.suspects_stay_in_their_list:
                 continue
-            if m.marked:
-                m = m.haunted("given out though known to have finished")
-            m = taken(world, m, i)
+            m = taken(world, m._replace(queued=m.queued - 1), i)
             yield from answered(
                 world,
                 i,
-                f"{NOW[i]} takes {letter(k)}",
+                f"{NOW[i]} takes {letter(k)}" + ", only to put it back" * aside,
                 s.message(k, m),
-                s.message(k, remembered(m, i)),
+                s.message(k, m.in_memory(i, "aside") if aside else remembered(m, i)),
+            )
+        if s.luck.cuts and not s.workers[i].late:
+            yield (
+                f"{NOW[i]} sends a take, and loses its connection while that is under way",
+                cut(world, s, i).worker(i, late=True),
             )
 
 
-def _may_run_beside_others(world: World, s: State, worker: int, message: Message) -> bool:
-    """A suspect is taken only by an empty worker, and nothing is taken beside it."""
-    if not world.rules.suspects_run_alone:
-        return True
-    held = [m for m in s.messages if m.memory[worker]]
-    if message.deaths >= world.max_deliveries - 1:
-        return not held
-    return all(m.deaths < world.max_deliveries - 1 for m in held)
+def late_take_arrives(world: World, s: State) -> Iterator[Move]:
+    """At the server, over a connection that its worker has given up."""
+    for i, w in enumerate(s.workers):
+        if not w.late:
+            continue
+        for k, m in enumerate(s.messages):
+            if m.queued:
+                m = taken(world, m._replace(queued=m.queued - 1), i)
+                m = m if w.alive else m._replace(holder=BEFORE[i])
+                yield (
+                    f"a take that {NOW[i]} had sent arrives late, and takes {letter(k)}",
+                    s.worker(i, late=False).message(k, m),
+                )
+
+
+def is_suspect(world: World, message: Message) -> bool:
+    """Whether its next death would make it a dead letter."""
+    return message.deaths >= world.max_deliveries - 1
+
+
+def _at_work(s: State, worker: int) -> bool:
+    """What is only held for its ETA is no work."""
+    return bool(s.slots_taken(worker))
+
+
+def _runs_a_suspect(world: World, s: State, worker: int) -> bool:
+    return world.rules.suspects_run_alone and any(
+        m.memory[worker] and is_suspect(world, m) for m in s.messages
+    )
+
+
+def must_make_room(world: World, s: State, worker: int, message: Message) -> bool:
+    """Whether it may not start here now, because a suspect is here that runs alone."""
+    return world.rules.suspects_run_alone and any(
+        m is not message and m.memory[worker] in SLOT_TAKERS and is_suspect(world, m)
+        for m in s.messages
+    )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from protocol.connection import answered
 from protocol.state import NOBODY, NOW, Message, State, letter
+from protocol.taking import must_make_room
 from protocol.world import Move, World
 
 
@@ -27,7 +28,7 @@ def starts(world: World, s: State) -> Iterator[Move]:
         if w.process != "up" or w.doubt or s.running(i) >= world.slots:
             continue
         for k, m in enumerate(s.messages):
-            if m.memory[i] != "reserved":
+            if m.memory[i] != "reserved" or must_make_room(world, s, i, m):
                 continue
             if m.holder != NOW[i] and "restored from a plain worker" not in m.ghosts:
                 m = m.haunted("started by one that it was taken from")

@@ -36,6 +36,8 @@ class World:
     """The operator recovers what dead incarnations held."""
     children_outlive: bool = False
     """Children run on when the main process ends, until the container ends."""
+    pool_processes_die: bool = False
+    """Poison may end the process of the pool that runs it, and no more."""
     beside: bool = False
     """A plain kombu worker serves the same queue."""
     sweeps: bool = False
