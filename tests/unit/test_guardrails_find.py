@@ -147,6 +147,23 @@ def test_an_application_that_cannot_be_imported_is_told_with_its_place(tmp_path:
         load_app("broken", workdir=tmp_path)
 
 
+def test_a_variable_that_the_environment_lacks_is_told_with_the_line_that_reads_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "shop.py").write_text("import os\n\nos.environ['SHOPS_BROKER']\n", "utf-8")
+
+    with pytest.raises(
+        LoadError,
+        match=r"KeyError: 'SHOPS_BROKER', which the environment lacks: set it .*shop\.py:3\)$",
+    ):
+        load_app("shop", workdir=tmp_path)
+
+
+def test_a_name_that_no_module_has_is_told_without_a_place_in_python_itself(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match=r"'shpo'; are the name and --workdir right\?$"):
+        load_app("shpo", workdir=tmp_path)
+
+
 def test_what_an_application_prints_while_it_is_loaded_does_no_harm(tmp_path: Path) -> None:
     text = 'from celery import Celery\nprint("hello")\napp = Celery("loud")\n'
     (tmp_path / "loud.py").write_text(text, encoding="utf-8")

@@ -52,4 +52,5 @@ def load_app(name: str, *, python: str | None = None, workdir: Path | None = Non
             f"-A {name}: {argv[0]} has no Celery: name the application's own interpreter "
             "with --python"
         )
-    raise LoadError(f"-A {name}: cannot be loaded: {told['error']} ({told['where']})")
+    place = f" ({told['where']})" if told["where"] else "; are the name and --workdir right?"
+    raise LoadError(f"-A {name}: cannot be loaded: {told['error']}{place}")

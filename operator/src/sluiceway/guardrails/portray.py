@@ -137,6 +137,32 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool, type(None))) else repr(type(value))
 
 
+def _is_missing(name: str, error: Exception) -> bool:
+    """Whether the very module that was asked for, or a package above it, is not there."""
+    module = name.split(":")[0]
+    return isinstance(error, ModuleNotFoundError) and (
+        error.name == module or module.startswith(f"{error.name}.")
+    )
+
+
+def _where(error: Exception) -> str | None:
+    """The last line of the application on the way to the error; None where it has none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    files = [one for one in frames if not one.filename.startswith("<")]
+    files = [one for one in files if one.filename != __file__]
+    here = [one for one in files if Path.cwd() in Path(one.filename).parents]
+    found = (here or files)[-1:]
+    return f"{found[0].filename}:{found[0].lineno}" if found else None
+
+
+def _hint(error: Exception) -> str:
+    """What to do where the environment lacks what the application reads from it."""
+    asked = traceback.extract_tb(error.__traceback__)[-1]
+    if type(error) is KeyError and Path(asked.filename).stem in ("os", "<frozen os>"):
+        return ", which the environment lacks: set it as the workers have it"
+    return ""
+
+
 def main(name: str, file: str) -> int:
     """Write the portrait, or why there is none; the exit code."""
     # As `python -m celery` has it: the folder that it is called in comes first.
@@ -144,10 +170,9 @@ def main(name: str, file: str) -> int:
     try:
         told = portray(name)
     except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
         told = {
-            "error": f"{type(error).__name__}: {error}",
-            "where": f"{where.filename}:{where.lineno}",
+            "error": f"{type(error).__name__}: {error}" + _hint(error),
+            "where": None if _is_missing(name, error) else _where(error),
             "missing": getattr(error, "name", None) if isinstance(error, ImportError) else None,
         }
     Path(file).write_text(json.dumps(told), encoding="utf-8")
