@@ -16,7 +16,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmarks.common import Result, main
 from benchmarks.field import APP, APP_FOLDER, Field, children, fresh_field
@@ -37,7 +37,7 @@ FLEET = "default/work"
 def run(small: bool = True) -> Result:
     """As ``kills``, with the sizes of the command line."""
     figures = kills(10 if small else 500)
-    return figures | {"back_s": spread(figures["back_s"])}
+    return figures | {name: spread(figures[name]) for name in ("back_s", "listed_s")}
 
 
 def kills(times: int, seed: int = 1, ways: Sequence[str] = WAYS) -> Result:
@@ -58,11 +58,24 @@ async def _kills(field: Field, times: int, seed: int, ways: Sequence[str]) -> Re
                 went[way] += 1
                 await ready(local)
                 await asyncio.sleep(chance.uniform(0.5, 2.0))
-                killed |= await _kill(way, field, fleet, load, chance)
+                if way == "grace":
+                    worker = await _running_long(field, fleet, load)
+                    worker.child.send(signal.SIGTERM)
+                    await asyncio.wait([worker.child.exited], timeout=GRACE_S)
+                    went["grace_ran_out"] += bool(field.running(children(worker.child.pid)))
+                    killed |= kill_group(worker)
+                else:
+                    killed |= await _kill(way, field, fleet, chance)
         await asyncio.to_thread(field.settle, set(load.sent))
-        told = sum(event.kind is Kind.TASKS_CAME_BACK for event in local.journal.events)
+        events = local.journal.events
+    told = [event.at for event in events if event.kind is Kind.TASKS_CAME_BACK]
     figures = Verdict(set(load.sent), killed).figures(field)
-    return {"kills": times, **went, "recoveries_told": told, **figures}
+    figures["listed_s"] = sorted(round(at - _last_before(at, killed), 2) for at in told)
+    return {"kills": times, **went, "recoveries_told": len(told), **figures}
+
+
+def _last_before(at: float, killed: Mapping[int, float]) -> float:
+    return max(one for one in killed.values() if one <= at)
 
 
 def local_mode(field: Field, workers: int = WORKERS, slots: int = 2) -> LocalMode:
@@ -99,13 +112,8 @@ def kill_group(worker: LocalWorker) -> dict[int, float]:
 
 
 async def _kill(
-    way: str, field: Field, fleet: ProcessFleet, load: Load, chance: random.Random
+    way: str, field: Field, fleet: ProcessFleet, chance: random.Random
 ) -> dict[int, float]:
-    if way == "grace":
-        worker = await _running_long(field, fleet, load)
-        worker.child.send(signal.SIGTERM)
-        await asyncio.wait([worker.child.exited], timeout=GRACE_S)
-        return kill_group(worker)
     worker = chance.choice(fleet.running)
     if way == "group":
         return kill_group(worker)

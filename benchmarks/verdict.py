@@ -25,12 +25,11 @@ class Verdict:
     """Those that may run twice because they were published twice."""
 
     def figures(self, field_: Field) -> Result:
-        """Counts of tasks.
+        """Counts of tasks, and of runs that were ``cut``: begun and not ended.
 
         ``lost``: stands nowhere any more and never ended. ``stranded``: never ended and
         stands in ``unacked`` or in a list. ``run_again``: started again only because a process
         that was ended by force had begun it. ``run_twice``: started again without that.
-        ``cut``: begun more often than ended.
         """
         starts: dict[str, list[tuple[float, int]]] = {}
         for task, at, pid in field_.rows("started"):
@@ -50,7 +49,7 @@ class Verdict:
             "stranded_never_started": len(stranded - set(starts)),
             "run_again": len(asked),
             "run_twice": len(set(again) - asked - self.published_again),
-            "cut": sum(len(runs) > finished[task] for task, runs in starts.items()),
+            "cut": sum(max(0, len(runs) - finished[task]) for task, runs in starts.items()),
             "still_held": len(held),
             "back_s": sorted(
                 round(again[task][1][0] - self.ended_by_force[again[task][0][1]], 2)

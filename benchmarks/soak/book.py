@@ -99,6 +99,7 @@ def added(one: Result, other: Result) -> Result:
 
 
 _TOLD = {
+    "listed_s": "back in its list",
     "back_s": "begun again elsewhere",
     "again_s": "all consume again",
 }
