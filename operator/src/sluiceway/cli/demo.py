@@ -85,7 +85,10 @@ def demo(
         max_workers=max_workers or default_max_workers(),
         seed=seed,
     )
+    is_new = not output_dir.exists()
     make_folder("--output-dir", output_dir)
+    if is_new:
+        output_dir.rmdir()  # A show that is stopped leaves nothing behind.
     # Standard output is for the figures alone where a program reads it.
     console = Console(highlight=False, stderr=output is Output.JSON)
     if not console.is_terminal:
