@@ -81,17 +81,23 @@ def test_a_task_in_the_main_thread_does_not_silence_it(
 
 
 def test_it_comes_back_after_the_broker_was_away_and_so_does_the_work(
-    queue: Any, start_worker: Any, records: Any, redis_server: Any
+    queue: Any, start_worker: Any, records: Any, redis_server: Any, wait_for: Any
 ) -> None:
     worker = start_worker("-c", "1")
-    run_id = worker.says(state=wire.CONSUMING).run_id
+    before = worker.says(state=wire.CONSUMING)
     redis_server.stop()
     redis_server.start()
-    beat = worker.says(state=wire.CONSUMING)
-    assert beat.run_id != run_id
+
+    def says_the_new_server() -> bool:
+        # The beat may be back a moment before its worker has found out that it was away.
+        beat = worker.heartbeat()
+        return beat is not None and beat.run_id != before.run_id
+
+    wait_for(says_the_new_server, "it tells of the server that runs now")
+    worker.says(state=wire.CONSUMING)
     task = queue.send()
     records.wait_for("finished", task)
-    assert worker.says(processed=1).incarnation == beat.incarnation
+    assert worker.says(processed=1).incarnation == before.incarnation
 
 
 def test_a_lost_connection_during_a_drain_does_not_make_it_consume(
