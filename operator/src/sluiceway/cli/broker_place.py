@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from sluiceway.cli.cluster import KINDS, ask_cluster, usual_namespace
 from sluiceway.cli.output import CommandError, ExitCode
@@ -14,6 +16,29 @@ if TYPE_CHECKING:
     from sluiceway.broker.address import BrokerAddress
     from sluiceway.broker.reading import BrokerQueue
     from sluiceway.kube.client import KubeClient
+
+NamespaceOption = Annotated[
+    str | None,
+    typer.Option(
+        "-n",
+        "--namespace",
+        help="The TaskQueue's namespace. Default: that of the kubeconfig's context.",
+    ),
+]
+UrlOption = Annotated[
+    str | None,
+    typer.Option(help="Look into this broker, without a cluster: redis://localhost:6379/0."),
+]
+PrefixOption = Annotated[str, typer.Option(help="With --url: the application's global_keyprefix.")]
+KubeconfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="Ask this cluster. Default: KUBECONFIG, or the pod's service account, or "
+        "~/.kube/config.",
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +53,26 @@ class BrokerPlace:
     """The fleet's queues; None where nobody can tell."""
 
 
-def named(url: str, prefix: str, taskqueue: str | None, namespace: str | None) -> BrokerPlace:
+def place_of(
+    url: str | None,
+    prefix: str,
+    taskqueue: str | None,
+    namespace: str | None,
+    kubeconfig: Path | None,
+) -> BrokerPlace:
+    """The broker that a command's options mean: that of ``--url``, else the TaskQueue's.
+
+    Raises:
+        CommandError: they mean none, or it cannot be found out.
+    """
+    if url is not None:
+        return _named(url, prefix, taskqueue, namespace)
+    if taskqueue is not None:
+        return _in_cluster(taskqueue, namespace, kubeconfig)
+    raise CommandError("whose? Name a TaskQueue (-q video -n shop), or a broker (--url)")
+
+
+def _named(url: str, prefix: str, taskqueue: str | None, namespace: str | None) -> BrokerPlace:
     """A broker that is given by its URL.
 
     Raises:
@@ -46,7 +90,7 @@ def named(url: str, prefix: str, taskqueue: str | None, namespace: str | None) -
         raise CommandError(f"--url: {exc}") from exc
 
 
-def in_cluster(taskqueue: str, namespace: str | None, kubeconfig: Path | None) -> BrokerPlace:
+def _in_cluster(taskqueue: str, namespace: str | None, kubeconfig: Path | None) -> BrokerPlace:
     """The broker of a TaskQueue, its address read where the operator reads it.
 
     Raises:

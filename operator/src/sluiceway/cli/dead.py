@@ -6,12 +6,18 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sluiceway.cli.broker_place import BrokerPlace, in_cluster, named
+from sluiceway.cli.broker_place import (
+    BrokerPlace,
+    KubeconfigOption,
+    NamespaceOption,
+    PrefixOption,
+    UrlOption,
+    place_of,
+)
 from sluiceway.cli.output import CommandError, ExitCode, Output, to_json
 
 if TYPE_CHECKING:
@@ -43,34 +49,14 @@ def dead(
         str | None,
         typer.Option("-q", "--taskqueue", help="Those of this TaskQueue: video, or shop/video."),
     ] = None,
-    namespace: Annotated[
-        str | None,
-        typer.Option(
-            "-n",
-            "--namespace",
-            help="The TaskQueue's namespace. Default: that of the kubeconfig's context.",
-        ),
-    ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option(help="Look into this broker, without a cluster: redis://localhost:6379/0."),
-    ] = None,
-    prefix: Annotated[
-        str, typer.Option(help="With --url: the application's global_keyprefix.")
-    ] = "",
+    namespace: NamespaceOption = None,
+    url: UrlOption = None,
+    prefix: PrefixOption = "",
     every: Annotated[bool, typer.Option("--all", help="Release or drop all of them.")] = False,
     message: Annotated[
         bool, typer.Option("--message", help="With show: the whole message, arguments included.")
     ] = False,
-    kubeconfig: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="Ask this cluster. Default: KUBECONFIG, or the pod's service account, or "
-            "~/.kube/config.",
-        ),
-    ] = None,
+    kubeconfig: KubeconfigOption = None,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="json: one object a line.")
     ] = Output.TEXT,
@@ -85,12 +71,7 @@ def dead(
     changes = action in (Action.RELEASE, Action.DROP)
     if changes and bool(chosen) is every:
         raise CommandError(f"{action.value} which? Name ids of tasks, or write --all")
-    if url is not None:
-        place = named(url, prefix, taskqueue, namespace)
-    elif taskqueue is not None:
-        place = in_cluster(taskqueue, namespace, kubeconfig)
-    else:
-        raise CommandError("whose? Name a TaskQueue (-q video -n shop), or a broker (--url)")
+    place = place_of(url, prefix, taskqueue, namespace, kubeconfig)
     asyncio.run(_run(action, chosen, place, output, with_message=message))
 
 

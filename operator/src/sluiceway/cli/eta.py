@@ -6,12 +6,19 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sluiceway.cli.broker_place import BrokerPlace, in_cluster, named, without_kind
+from sluiceway.cli.broker_place import (
+    BrokerPlace,
+    KubeconfigOption,
+    NamespaceOption,
+    PrefixOption,
+    UrlOption,
+    place_of,
+    without_kind,
+)
 from sluiceway.cli.output import CommandError, ExitCode, Output, to_json
 
 if TYPE_CHECKING:
@@ -45,31 +52,11 @@ def eta(
             help="Those of this TaskQueue: video, or shop/video. With --url: of this queue.",
         ),
     ] = None,
-    namespace: Annotated[
-        str | None,
-        typer.Option(
-            "-n",
-            "--namespace",
-            help="The TaskQueue's namespace. Default: that of the kubeconfig's context.",
-        ),
-    ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option(help="Look into this broker, without a cluster: redis://localhost:6379/0."),
-    ] = None,
-    prefix: Annotated[
-        str, typer.Option(help="With --url: the application's global_keyprefix.")
-    ] = "",
+    namespace: NamespaceOption = None,
+    url: UrlOption = None,
+    prefix: PrefixOption = "",
     every: Annotated[bool, typer.Option("--all", help="Release all of them.")] = False,
-    kubeconfig: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="Ask this cluster. Default: KUBECONFIG, or the pod's service account, or "
-            "~/.kube/config.",
-        ),
-    ] = None,
+    kubeconfig: KubeconfigOption = None,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="json: one object a line.")
     ] = Output.TEXT,
@@ -85,13 +72,11 @@ def eta(
     chosen = tuple(tasks or ())
     if action is Action.RELEASE and bool(chosen) is every:
         raise CommandError("release which? Name ids of tasks, or write --all")
-    if url is not None:
-        place = named(url, prefix, None, None)
-        queue = None if taskqueue is None else without_kind(taskqueue)
-    elif taskqueue is not None:
-        place, queue = in_cluster(taskqueue, namespace, kubeconfig), None
-    else:
-        raise CommandError("whose? Name a TaskQueue (-q video -n shop), or a broker (--url)")
+    queue = None
+    if url is not None and taskqueue is not None:
+        # In a broker alone nobody can tell a TaskQueue's queues: it is that of this name.
+        queue, taskqueue = without_kind(taskqueue), None
+    place = place_of(url, prefix, taskqueue, namespace, kubeconfig)
     asyncio.run(_run(action, chosen, place, queue, output))
 
 

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from sluiceway.cli.broker_place import BrokerPlace, in_cluster, named
+from sluiceway.cli.broker_place import (
+    BrokerPlace,
+    KubeconfigOption,
+    NamespaceOption,
+    PrefixOption,
+    UrlOption,
+    place_of,
+)
 from sluiceway.cli.output import CommandError, ExitCode, complain
 
 if TYPE_CHECKING:
@@ -30,40 +37,20 @@ def record(
         str | None,
         typer.Option("-q", "--taskqueue", help="Of this TaskQueue: video, or shop/video."),
     ] = None,
-    namespace: Annotated[
-        str | None,
-        typer.Option(
-            "-n",
-            "--namespace",
-            help="The TaskQueue's namespace. Default: that of the kubeconfig's context.",
-        ),
-    ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option(help="Look into this broker, without a cluster: redis://localhost:6379/0."),
-    ] = None,
+    namespace: NamespaceOption = None,
+    url: UrlOption = None,
     queue: Annotated[
         list[str] | None,
         typer.Option(
             help="With --url: the queues. May be repeated. Default: that called as -q, or celery."
         ),
     ] = None,
-    prefix: Annotated[
-        str, typer.Option(help="With --url: the application's global_keyprefix.")
-    ] = "",
+    prefix: PrefixOption = "",
     lasts: Annotated[
         str | None, typer.Option("--for", help="Stop after this long. Default: until Ctrl-C.")
     ] = None,
     every: Annotated[str, typer.Option(help="One line for each interval of this length.")] = "5s",
-    kubeconfig: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="Ask this cluster. Default: KUBECONFIG, or the pod's service account, or "
-            "~/.kube/config.",
-        ),
-    ] = None,
+    kubeconfig: KubeconfigOption = None,
 ) -> None:
     """Write down what arrives and how long tasks run, for sluiceway simulate to play.
 
@@ -73,12 +60,7 @@ def record(
     """
     every_s = _seconds("--every", every)
     until_s = None if lasts is None else _seconds("--for", lasts)
-    if url is not None:
-        place = named(url, prefix, taskqueue, namespace)
-    elif taskqueue is not None:
-        place = in_cluster(taskqueue, namespace, kubeconfig)
-    else:
-        raise CommandError("whose? Name a TaskQueue (-q video -n shop), or a broker (--url)")
+    place = place_of(url, prefix, taskqueue, namespace, kubeconfig)
     watched, problem = _watched(place, queue), None
     try:
         with output.open("w", encoding="utf-8") as file:
