@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sluiceway_worker import wire
+from sluiceway_worker import returns
 
 AWKWARD = (
     b'{"body": "e30=", "headers": {"empty": [], "map": {}, "t": 1764000000.123456, '
@@ -30,7 +30,7 @@ def give_back(redis_server: Any) -> Callable[..., int]:
         body: bytes = b"",
     ) -> int:
         keys = ("unacked", "unacked_index", "video\x06\x163")
-        return int(client.eval(wire.GIVE_BACK, 3, *keys, "tag", before, after, tail, body))
+        return int(client.eval(returns.GIVE_BACK, 3, *keys, "tag", before, after, tail, body))
 
     return run
 
@@ -143,8 +143,8 @@ def pusher(client: Any) -> Callable[..., int]:
         mark: str, body: bytes, tag: str = "", before: float | str = "", after: float | str = ""
     ) -> int:
         keys = (f"mark:{mark}", "unacked", "unacked_index", "video\x06\x163")
-        ttl = wire.PUSHED_TTL_MS
-        return int(client.eval(wire.PUSH_BACK_ONCE, 4, *keys, tag, before, after, body, ttl))
+        ttl = returns.PUSHED_TTL_MS
+        return int(client.eval(returns.PUSH_BACK_ONCE, 4, *keys, tag, before, after, body, ttl))
 
     return push
 
@@ -157,5 +157,5 @@ def test_what_somebody_else_took_since_is_not_acknowledged(
     client.zadd("unacked_index", {"tag": score})
     client.hset("unacked", "tag", b"[]")
     keys = ("unacked", "unacked_index")
-    assert client.eval(wire.ACKNOWLEDGE, 2, *keys, "tag", 20.0, 21.0) == acknowledged
+    assert client.eval(returns.ACKNOWLEDGE, 2, *keys, "tag", 20.0, 21.0) == acknowledged
     assert client.hlen("unacked") == client.zcard("unacked_index") == 1 - acknowledged

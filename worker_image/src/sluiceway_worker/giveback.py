@@ -2,7 +2,7 @@
 
 kombu's own ways would move them to the back of the line or mark them redelivered, and
 both decode and encode the message again. Here each message is moved by one script
-(``wire.GIVE_BACK``, ``takes.GIVE_BACK_TAKE``), the youngest first, so that the order of the
+(``returns.GIVE_BACK``, ``takes.GIVE_BACK_TAKE``), the youngest first, so that the order of the
 list is as it was.
 """
 
@@ -16,8 +16,8 @@ from kombu.transport import virtual
 from kombu.utils.json import dumps
 
 from sluiceway_worker.intake import BROKER_ERRORS, Intake, Owed
+from sluiceway_worker.returns import GIVE_BACK, PUSH_BACK_ONCE
 from sluiceway_worker.takes import Take
-from sluiceway_worker.wire import GIVE_BACK, PUSH_BACK_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -26,8 +26,8 @@ from celery.worker import state
 from kombu.transport import virtual
 
 from sluiceway_worker.intake import BROKER_ERRORS
+from sluiceway_worker.returns import ACKNOWLEDGE
 from sluiceway_worker.takes import Take
-from sluiceway_worker.wire import ACKNOWLEDGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

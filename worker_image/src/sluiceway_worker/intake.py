@@ -34,7 +34,7 @@ from uuid import uuid4
 import redis
 from celery.utils.log import get_logger
 
-from sluiceway_worker import wire
+from sluiceway_worker import returns, wire
 
 logger = get_logger(__name__)
 
@@ -159,7 +159,7 @@ class Intake:
         while self._owed:
             owed = self._owed.pop(0)
             try:
-                self.raw.eval(wire.PUSH_BACK_ONCE, *self.once(owed))
+                self.raw.eval(returns.PUSH_BACK_ONCE, *self.once(owed))
             except BROKER_ERRORS as exc:
                 self._owed.insert(0, owed)
                 logger.warning("Cannot give a message back yet, will try again: %s", exc)
@@ -169,12 +169,12 @@ class Intake:
         """The worker ends: kombu's way leaves nothing in its name."""
 
     def once(self, owed: Owed) -> list[Any]:
-        """What ``wire.PUSH_BACK_ONCE`` is to be called with."""
+        """What ``returns.PUSH_BACK_ONCE`` is to be called with."""
         mark = wire.pushed_key(self.channel.global_keyprefix, f"{self._life}:{owed.order}")
         keys = [mark, *self.unacked_keys(), self.key(owed.source)]
         return [
             *(len(keys), *keys),
-            *(owed.tag, owed.before, owed.after, owed.body, wire.PUSHED_TTL_MS),
+            *(owed.tag, owed.before, owed.after, owed.body, returns.PUSHED_TTL_MS),
         ]
 
     # How it is attached: five methods of kombu's channel, replaced on the instance.
