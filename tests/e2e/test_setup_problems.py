@@ -52,13 +52,14 @@ def test_each_problem_is_a_condition_with_a_sentence_and_the_others_go_on(scene:
         autoscaled,
         taskqueue("secretless", secret),
         taskqueue("classless", scene.broker, worker={"className": "gpu"}),
-        taskqueue("second", scene.broker, queues=["well"]),
+        # Created in the same second, the first by name stays: this is the later one both ways.
+        taskqueue("well-too", scene.broker, queues=["well"]),
     )
     expected = {
         "autoscaled": ("ScaledByAnother", "HorizontalPodAutoscaler own"),
         "secretless": ("BrokerUrlUnknown", "absent"),
         "classless": ("WorkerClassNotFound", "gpu"),
-        "second": ("Taken", f"{scene.namespace}/well"),
+        "well-too": ("Taken", f"{scene.namespace}/well"),
     }
     for name, (reason, words) in expected.items():
         told = Fleet(scene.kubectl, name).await_condition("Stalled")
