@@ -5,7 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import agent_cost, drains, reaction, simulation, take, tick
+from benchmarks import (
+    agent_cost,
+    decide,
+    drains,
+    heartbeats,
+    reaction,
+    simulation,
+    take,
+    tick,
+    web,
+)
 from benchmarks.common import Result, arguments, machine, show, write
 
 SIMULATION = "simulation: the rule on the suite, and many tasks"
@@ -13,9 +23,12 @@ MEASUREMENTS: dict[str, Callable[[bool], Result]] = {
     SIMULATION: simulation.run,
     "reaction: the first message on an idle fleet": reaction.run,
     "tick: one look at a broker": tick.run,
+    "decide: decisions a second": decide.run,
+    "heartbeats: what many workers cost one broker": heartbeats.run,
     "agent_cost: tasks and publishing, with the agent and without": agent_cost.run,
     "take: by script, and as kombu does": take.run,
     "drains: workers leave under work": lambda small: drains.run(10 if small else 200),
+    "web: the light page in the meltdown and after it": web.run,
 }
 
 
