@@ -215,6 +215,7 @@ def fleet(name: str, *queues: str, **more: Any) -> FleetStory:
                 since=900.0,
             ),
         ),
+        **more,
     )
     return FleetStory(now=now, changes=(now,))
 
@@ -257,6 +258,16 @@ def test_explain_tells_the_sentence_the_chain_and_what_does_not_hold(
     assert "demand ? 3 waiting." in lines
     assert "limits 2 Between 0 and 2." in lines
     assert any(line.endswith("polling, because a proxy refuses it") for line in lines)
+
+
+def test_explain_tells_of_a_visibility_timeout_that_is_too_short(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    write(run, fleet("video", "video", timeout_warnings=("the visibility timeout is 60s",)))
+
+    told = sluiceway("explain", runtime=tmp_path).stdout
+
+    assert "  warning: the visibility timeout is 60s" in told.splitlines()
 
 
 def test_explain_of_a_queue_that_nobody_serves_names_those_that_are_served(

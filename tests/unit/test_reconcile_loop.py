@@ -188,6 +188,31 @@ async def test_one_fleet_s_error_is_told_and_the_others_go_on(world: World, what
     assert mail.scaled == [1]
 
 
+async def test_a_neighbour_s_short_visibility_timeout_is_told_of_each_fleet_that_it_concerns(
+    world: World,
+) -> None:
+    for name in ("video", "mail"):
+        world.loop.put(Fleet(name, replicas=1))
+    world.heartbeats = [
+        Heartbeat(
+            incarnation=f"{name}:1",
+            name=name,
+            fleet=f"default/{name}",
+            queues=[name],
+            state=CONSUMING,
+            slots=1,
+            visibility_timeout_s=timeout_s,
+        )
+        for name, timeout_s in (("video", 36_000.0), ("mail", 18_000.0))
+    ]
+
+    await world.loop.tick(["default/video", "default/mail"])
+
+    (warning,) = world.statuses["default/video"].timeout_warnings
+    assert "default/mail" in warning
+    assert world.statuses["default/mail"].timeout_warnings == ()
+
+
 async def test_what_was_seen_and_decided_is_told_also_where_it_could_not_be_carried_out(
     world: World,
 ) -> None:

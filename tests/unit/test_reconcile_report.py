@@ -226,6 +226,17 @@ async def test_whoever_follows_the_journal_is_told_every_change() -> None:
     await following.aclose()
 
 
+def test_a_visibility_timeout_that_is_too_short_is_told_once_while_it_lasts() -> None:
+    fine = status(CONSUMING, asked=1)
+    one, other = (replace(fine, timeout_warnings=(text,)) for text in ("it is 60s", "it is 59s"))
+
+    told = [event.kind for event in events_between(fine, one)]
+
+    assert told == [Kind.TIMEOUT_TOO_SHORT]
+    assert events_between(one, other) == ()
+    assert [event.sentence for event in events_between(None, other)] == ["it is 59s"]
+
+
 def test_the_journal_keeps_samples_and_changes_of_a_fleet_and_no_more_than_it_may() -> None:
     journal = Journal(history=50)
 

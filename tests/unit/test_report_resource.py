@@ -296,6 +296,14 @@ def test_a_broker_that_may_lose_tasks_and_an_agent_that_is_missing_are_told() ->
     assert (missing["status"], missing["message"]) == ("False", "python 2.7 cannot load it")
 
 
+def test_a_visibility_timeout_is_told_of_only_while_it_is_too_short() -> None:
+    short = status(fleet(timeout_warnings=("it is 60s", "that of shop/mail is 30s")))
+
+    told = of(short, "VisibilityTimeoutTooShort")
+    assert (told["status"], told["message"]) == ("True", "it is 60s; that of shop/mail is 30s")
+    assert "VisibilityTimeoutTooShort" not in verdicts(status(fleet(), before=short))
+
+
 def test_the_time_of_a_condition_moves_only_when_its_status_does() -> None:
     first = status(fleet())
     same = status(fleet(workers=workers(4)), before=first, at=AT + 60, generation=4)

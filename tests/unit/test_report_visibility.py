@@ -2,41 +2,90 @@
 
 from __future__ import annotations
 
-from sluiceway.report.visibility import Timeouts
+from typing import Any
+
+import pytest
+
+from sluiceway.broker.reading import Heard
+from sluiceway.report.visibility import REMEMBERED_S, Timeouts, timeouts_of
+from sluiceway_worker.wire import CONSUMING, Heartbeat
+
+VIDEO = "shop/video"
+DAY_S = 86_400.0
 
 
-def test_a_neighbour_with_a_shorter_one_is_named() -> None:
-    timeouts = Timeouts()
-    timeouts.hear("shop/video", "here", 10_800.0)
-    timeouts.hear("shop/mail", "here", 3_600.0)
-    (warning,) = timeouts.warnings("shop/video", 600.0)
-    assert "shop/mail" in warning
-    assert timeouts.warnings("shop/mail", 600.0) == ()
+def beat(fleet: str, timeout_s: float, *, worker: str = "", **more: Any) -> Heard:
+    name = worker or fleet
+    given = {"queues": [], "state": CONSUMING, "slots": 1, "visibility_timeout_s": timeout_s}
+    one = Heartbeat(incarnation=f"{name}:1", name=name, fleet=fleet, **given | more)
+    return Heard(heartbeat=one, age_s=0.1)
 
 
-def test_one_on_another_database_or_prefix_is_no_neighbour() -> None:
-    timeouts = Timeouts()
-    timeouts.hear("shop/video", ("db0", ""), 10_800.0)
-    timeouts.hear("shop/mail", ("db0", "mail:"), 60.0)
-    assert timeouts.warnings("shop/video", 600.0) == ()
-    timeouts.hear("shop/mail", ("db0", ""), 60.0)
-    assert len(timeouts.warnings("shop/video", 600.0)) == 1
-    timeouts.forget("shop/mail")
-    assert timeouts.warnings("shop/video", 600.0) == ()
+def heard(
+    *beats: Heard, before: Timeouts | None = None, at: float = 0.0, prefix: str = ""
+) -> Timeouts:
+    """What is known of ``VIDEO`` after these heartbeats."""
+    own = [one for one in beats if one.heartbeat.fleet == VIDEO]
+    return timeouts_of(VIDEO, prefix, own, beats, before or Timeouts(), at=at)
 
 
 def test_one_that_is_not_above_the_longest_task_is_told() -> None:
-    timeouts = Timeouts()
-    timeouts.hear("shop/video", "here", 3_600.0)
-    (warning,) = timeouts.warnings("shop/video", 3_600.0)
+    known = heard(beat(VIDEO, 3_600.0))
+    (warning,) = known.warnings(3_600.0)
     assert "worker.longestTask" in warning
-    assert timeouts.warnings("shop/video", 3_599.0) == ()
+    assert "visibility_timeout" in warning
+    assert known.warnings(3_599.0) == ()
 
 
-def test_while_no_worker_says_it_nothing_is_told() -> None:
-    timeouts = Timeouts()
-    timeouts.hear("shop/video", "here", None)
-    assert timeouts.warnings("shop/video", 1e9) == ()
-    timeouts.hear("shop/video", "here", 60.0)
-    timeouts.hear("shop/video", "here", None)
-    assert len(timeouts.warnings("shop/video", 600.0)) == 1
+def test_one_that_is_not_above_what_a_worker_holds_for_its_eta_is_told_with_the_mend() -> None:
+    known = heard(beat(VIDEO, 3_600.0), beat(VIDEO, 3_600.0, worker="b", longest_hold_s=7_500.0))
+    (warning,) = known.warnings(600.0)
+    assert "held for 2h05m" in warning
+    assert "visibility_timeout" in warning
+    assert "parked" in warning
+    assert heard(beat(VIDEO, 7_501.0, longest_hold_s=7_500.0)).warnings(600.0) == ()
+
+
+def test_what_is_held_no_more_is_no_trouble_any_more() -> None:
+    before = heard(beat(VIDEO, 3_600.0, longest_hold_s=DAY_S))
+    assert before.warnings(600.0)
+    assert heard(beat(VIDEO, 3_600.0), before=before).warnings(600.0) == ()
+
+
+def test_a_neighbour_with_a_shorter_one_is_named_and_warns_nobody_of_itself() -> None:
+    both = beat(VIDEO, 10_800.0), beat("shop/mail", 3_600.0)
+    (warning,) = heard(*both).warnings(600.0)
+    assert warning.startswith("the workers of shop/mail share this database")
+    longer = beat(VIDEO, 1_800.0), beat("shop/mail", 3_600.0)
+    assert heard(*longer).warnings(600.0) == ()
+
+
+def test_a_neighbour_need_not_be_a_taskqueue() -> None:
+    (warning,) = heard(beat(VIDEO, 10_800.0), beat("", 60.0, worker="by-hand")).warnings(600.0)
+    assert warning.startswith("workers that name no TaskQueue share")
+
+
+def test_the_fleet_s_own_workers_are_no_neighbours_though_they_name_no_fleet() -> None:
+    own = [beat("", 60.0, worker="web-1")]
+    known = timeouts_of(VIDEO, "", own, own, Timeouts(), at=0.0)
+    assert known.own_s == 60.0
+    assert known.warnings(10.0) == ()
+
+
+def test_while_no_worker_is_heard_what_was_known_stays() -> None:
+    before = heard(beat(VIDEO, 60.0), beat("shop/mail", 30.0))
+    assert len(heard(before=before, at=REMEMBERED_S - 1).warnings(600.0)) == 2
+
+
+def test_a_neighbour_that_was_not_heard_for_long_is_forgotten() -> None:
+    before = heard(beat(VIDEO, 60.0), beat("shop/mail", 30.0))
+    assert heard(before=before, at=REMEMBERED_S).warnings(10.0) == ()
+
+
+@pytest.mark.parametrize("longest_task_s", [1.0, 1e9])
+def test_before_a_worker_says_it_and_under_another_prefix_nothing_is_told(
+    longest_task_s: float,
+) -> None:
+    assert heard(beat("shop/mail", 30.0)).warnings(longest_task_s) == ()
+    before = heard(beat(VIDEO, 60.0), beat("shop/mail", 30.0))
+    assert heard(before=before, prefix="shop:").warnings(longest_task_s) == ()

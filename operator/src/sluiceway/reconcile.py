@@ -26,6 +26,7 @@ from sluiceway.decide.chain import decide
 from sluiceway.decide.history import History
 from sluiceway.observe import Memory, Reading, RunningWorker, Watched, observe
 from sluiceway.report.status import FleetStatus, status_of
+from sluiceway.report.visibility import Timeouts, timeouts_of
 from sluiceway.report.work import fleet_work
 from sluiceway_worker.wire import PARKING_TTL_MS
 
@@ -137,6 +138,7 @@ class _Past:
     history: History = field(default_factory=History)
     leased: frozenset[str] = frozenset()
     status: FleetStatus | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
     at_rest: bool = False
     acting: bool = False
     """Whether a message would be news that it could act on."""
@@ -323,6 +325,15 @@ class BrokerLoop:
             )
         finally:
             # What was seen and decided is news also where it could not be carried out.
+            past.timeouts = timeouts_of(
+                watched.key,
+                watched.prefix,
+                past.memory.latest,
+                reading.heard(watched),
+                past.timeouts,
+                at=now,
+            )
+            longest_task_s = watched.taskqueue.spec.worker.longest_task
             past.status = status_of(
                 watched.key,
                 observation,
@@ -333,7 +344,8 @@ class BrokerLoop:
                 before=past.status,
                 work=fleet_work(past.memory.latest, observation),
                 target_wait_s=watched.taskqueue.spec.scaling.target.max_wait,
-                longest_task_s=watched.taskqueue.spec.worker.longest_task,
+                longest_task_s=longest_task_s,
+                timeout_warnings=past.timeouts.warnings(longest_task_s),
             )
             self._report.add(past.status)
 

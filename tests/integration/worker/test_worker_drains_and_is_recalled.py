@@ -68,6 +68,9 @@ def test_what_is_held_for_later_goes_back_to_the_head_unchanged(
     soonest = next(m for m in before[0] if json.loads(m)["headers"]["note"] == 500)
     eta = json.loads(soonest)["headers"]["eta"]
     assert beat.earliest_eta == pytest.approx(_timestamp(eta))
+    # How long it is held all in all, counted from its take.
+    assert beat.longest_hold_s is not None
+    assert 400 < beat.longest_hold_s <= 800
     assert beat.reserved == 0
     assert queue.length() == 0
     for _ in range(2):

@@ -96,10 +96,12 @@ def test_while_nobody_stands_by_it_is_held_and_parked_once_somebody_does(
 ) -> None:
     worker = start_worker("-c", "1", **{wire.ENV_TAKE: take})
     queue.send("work", 0, countdown=3600)
-    worker.says(scheduled=1)
+    held = worker.says(scheduled=1).longest_hold_s
+    assert held is not None
+    assert 3000 < held <= 3600
     assert queue.unacked() == 1
     stand_by()
-    worker.says(scheduled=0)
+    worker.says(scheduled=0, longest_hold_s=None)
     wait_for(lambda: len(parked_messages(queue)) == 1, "it is parked")
     wait_for(queue.empty, "nothing held any more")
     stand_by(False)

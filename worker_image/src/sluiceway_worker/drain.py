@@ -13,7 +13,7 @@ The states a message can be in, and what becomes of it when the door closes:
 from __future__ import annotations
 
 from threading import Lock
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps
@@ -24,7 +24,7 @@ from sluiceway_worker import unstarted, wire
 from sluiceway_worker.giveback import GiveBack
 from sluiceway_worker.holding import Holding
 from sluiceway_worker.intake import BROKER_ERRORS, Intake
-from sluiceway_worker.runs import eta_of
+from sluiceway_worker.runs import Later, eta_of
 from sluiceway_worker.taking import Taking
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ class Drain:
         self._heard_at = float("inf")
         self._renewed_at = float("-inf")
         self._doubt = False
-        self.scheduled: dict[Request, float] = {}
-        """Requests held for a future ETA, and that ETA in Unix seconds."""
+        self.scheduled: dict[Request, Later] = {}
+        """Requests held for a future ETA."""
         self.drained = False
 
     @property
@@ -160,7 +160,7 @@ class Drain:
         """A request was put into the timer, to enter the pool at its ETA."""
         due = eta_of(request)
         if due is not None:
-            self.scheduled[request] = due
+            self.scheduled[request] = Later(due, due - time())
 
     @property
     def door(self) -> Intake | Taking | None:

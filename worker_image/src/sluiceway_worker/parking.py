@@ -69,7 +69,8 @@ class Parking:
         self._may = bool(fleet) and os.environ.get(wire.ENV_ACKS) != EARLY
         self._far: dict[Request, Any] = {}
         """What is far ahead, and Celery's timer for it."""
-        self._stood_by = False
+        self._stood_by: bool | None = None
+        """None: it was not asked yet."""
         self._refused_until = float("-inf")
 
     def scheduled(self, request: Request, timer: Any) -> None:
@@ -117,9 +118,15 @@ class Parking:
         if moved:
             logger.info("Brought back %d parked messages that are due", moved)
 
+    def longest_hold_s(self) -> float | None:
+        """The longest ``hold_s`` of what stays held; from any thread."""
+        goes = self._far if self._stood_by is not False and not self._refused else ()
+        held = list(self._drain.scheduled.items())
+        return max((later.hold_s for request, later in held if request not in goes), default=None)
+
     def _park(self, request: Request) -> bool:
         """Whether it is not to be started here: parked, or not ours, or nobody knows."""
-        door, eta = self._drain.door, self._drain.scheduled[request]
+        door, eta = self._drain.door, self._drain.scheduled[request].eta
         if door is None:
             return False
         try:
@@ -139,8 +146,8 @@ class Parking:
         return True
 
     def _is_far(self, request: Request) -> bool:
-        eta = self._drain.scheduled.get(request)
-        return eta is not None and eta - self._now() > self._after_s
+        later = self._drain.scheduled.get(request)
+        return later is not None and later.eta - self._now() > self._after_s
 
     def _now(self) -> float:
         return time() + self._clock_offset()

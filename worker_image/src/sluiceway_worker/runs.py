@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celery.exceptions import Ignore, Reject, Retry, WorkerLostError
 from celery.worker import state
@@ -29,6 +29,15 @@ if TYPE_CHECKING:
     from sluiceway_worker.ledger import Ledger
 
 _FORGET_AFTER_S = 5.0
+
+
+class Later(NamedTuple):
+    """A request that is held for a future ETA."""
+
+    eta: float
+    """Unix seconds, as the message says."""
+    hold_s: float
+    """How long it is held for that, all in all."""
 
 
 class Runs:

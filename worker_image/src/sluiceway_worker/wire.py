@@ -99,6 +99,8 @@ ENV_TAKE = "SLUICEWAY_TAKE"
 ENV_PARK_AFTER = "SLUICEWAY_PARK_AFTER"
 """Seconds: messages are parked whose ETA lies further ahead; ``PARK_AFTER_S`` by default."""
 
+ENV_MASTER_NAME = "SLUICEWAY_MASTER_NAME"
+"""The name under which Sentinels know the broker: kombu's option ``master_name``."""
 ENV_MAX_DELIVERIES = "SLUICEWAY_MAX_DELIVERIES"
 """After so many deaths of its worker a message is a dead letter."""
 
@@ -331,6 +333,9 @@ class Heartbeat:
     """Taken and held for a future ETA."""
     earliest_eta: float | None = None
     """The earliest of those ETAs, Unix seconds as the message says."""
+    longest_hold_s: float | None = None
+    """Of those that are not about to be parked: how long the one is held, from its take to
+    its ETA, that is held longest."""
     running_for_s: float | None = None
     """How long the oldest running task has been running; None when none runs."""
     processed: int = 0

@@ -141,6 +141,8 @@ def tell(fleet: FleetStory, *, changes: int, now: float) -> Iterator[str]:
         if condition.status is not Verdict.TRUE:
             since = seconds(now - condition.since)
             yield f"  {condition.type} is {condition.status} for {since}: {condition.message}"
+    for warning in status.timeout_warnings:
+        yield f"  warning: {warning}"
     past = _last(fleet.changes, changes)
     if past:
         yield "  the last changes:"

@@ -29,7 +29,6 @@ from sluiceway.report.notices import Notice, Subject, notice_of, notices_between
 from sluiceway.report.resource import Seen, SetupProblem, resource_status
 from sluiceway.report.status import FleetStatus
 from sluiceway.report.status_writer import StatusWriter
-from sluiceway.report.visibility import Timeouts
 from sluiceway_worker.recovery import Recovered
 
 log = logging.getLogger(__name__)
@@ -69,7 +68,6 @@ class ClusterReports:
         self._clock = clock
         self._log = DecisionLog()
         self._known: dict[str, _Known] = {}
-        self._timeouts = Timeouts()
         self._term: Term | None = None
 
     @asynccontextmanager
@@ -87,7 +85,6 @@ class ClusterReports:
             finally:
                 self._term = None
                 self._known.clear()
-                self._timeouts = Timeouts()
                 self._log.clear()
                 self._meters.clear()
                 for task in writing:
@@ -100,9 +97,6 @@ class ClusterReports:
         for event in events_between(known.fleet, status):
             self._tell(known, notice_of(event))
         known.fleet = status
-        if (watched := known.settled.watched) is not None:
-            place = (watched.address, watched.prefix)
-            self._timeouts.hear(status.fleet, place, status.work.visibility_timeout_s)
         self._log.add(status)
         self._meters.add(status)
         self._write(known)
@@ -148,7 +142,6 @@ class ClusterReports:
     def forget(self, key: str) -> None:
         """A TaskQueue exists no more."""
         self._known.pop(key, None)
-        self._timeouts.forget(key)
         self._log.drop(key)
         self._meters.drop(key)
         if self._statuses is not None:
@@ -171,18 +164,12 @@ class ClusterReports:
             problem=settled.problem,
             fleet=known.fleet,
             broker_warnings=self._term.warnings_of(spec.key),
-            timeout_warnings=self._timeout_warnings(spec),
         )
         before = self._statuses.latest(spec.key)
         status = resource_status(seen, before)
         self._statuses.put(spec.key, status)
         for notice in notices_between(before, status, self._clock()):
             self._tell(known, notice)
-
-    def _timeout_warnings(self, spec: Spec) -> tuple[str, ...]:
-        if spec.taskqueue is None:
-            return ()
-        return self._timeouts.warnings(spec.key, spec.taskqueue.spec.worker.longest_task)
 
     def _tell(self, known: _Known, notice: Notice) -> None:
         if self._events is not None:

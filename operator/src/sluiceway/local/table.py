@@ -18,7 +18,7 @@ from sluiceway.report.words import event_line, number, seconds, short, workers
 
 EVENTS_SHOWN = 8
 
-_TROUBLE = {Kind.FAILED, Kind.WORKER_ENDED, Kind.DEMAND_UNKNOWN}
+_TROUBLE = {Kind.FAILED, Kind.WORKER_ENDED, Kind.DEMAND_UNKNOWN, Kind.TIMEOUT_TOO_SHORT}
 
 
 def draw(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from sluiceway.broker.address import BrokerAddress
 from sluiceway.broker.connection import Brokers
 from sluiceway.broker.gauge import REMEMBERED_S, Gauge, Request
-from sluiceway.broker.reading import BrokerReading
+from sluiceway.broker.reading import BrokerReading, Heard
 from sluiceway.observe.watched import Watched
 
 
@@ -37,6 +37,11 @@ class Reading:
         """Incarnations on the fleet's list of workers whose heartbeat has ended."""
         facts = self.of(watched).workers.get(watched.prefix)
         return () if facts is None else facts.dead
+
+    def heard(self, watched: Watched) -> tuple[Heard, ...]:
+        """All heartbeats under the fleet's key prefix, whosever they are."""
+        facts = self.of(watched).workers.get(watched.prefix)
+        return () if facts is None else facts.heard
 
     def due(self, watched: Watched, now: float) -> tuple[str, ...]:
         """The lists under the fleet's key prefix with parked messages whose ETA has passed.

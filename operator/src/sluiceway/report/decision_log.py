@@ -21,6 +21,7 @@ _LEVELS = {
     Kind.DEMAND_UNKNOWN: logging.WARNING,
     Kind.DEMAND_KNOWN: logging.INFO,
     Kind.POLLING: logging.INFO,
+    Kind.TIMEOUT_TOO_SHORT: logging.WARNING,
 }
 """Events that are no decision."""
 

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     DEMAND_UNKNOWN = "DemandUnknown"
     DEMAND_KNOWN = "DemandKnown"
     POLLING = "Polling"
+    TIMEOUT_TOO_SHORT = "VisibilityTimeoutTooShort"
     WORKER_ENDED = "WorkerEnded"
     TASKS_CAME_BACK = "TasksCameBack"
     DEAD_LETTERS = "DeadLetters"
@@ -63,6 +64,9 @@ def _changes(before: FleetStatus | None, after: FleetStatus) -> Iterator[tuple[K
     was_waking = before is None or before.condition(WAKING).status is Verdict.TRUE
     if waking.status is Verdict.FALSE and was_waking:
         yield Kind.POLLING, waking.message
+
+    if after.timeout_warnings and not (before is not None and before.timeout_warnings):
+        yield Kind.TIMEOUT_TOO_SHORT, "; ".join(after.timeout_warnings)
 
     now = after.workers
     # The first look at a fleet that exists already changes nothing by itself.

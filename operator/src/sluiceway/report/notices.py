@@ -48,6 +48,7 @@ _ACTIONS = {
     Kind.DEMAND_UNKNOWN: "ReadBroker",
     Kind.DEMAND_KNOWN: "ReadBroker",
     Kind.POLLING: "WatchBroker",
+    Kind.TIMEOUT_TOO_SHORT: "ReadBroker",
     Kind.WORKER_ENDED: "RunWorkers",
     Kind.TASKS_CAME_BACK: "Recover",
     Kind.DEAD_LETTERS: "Recover",
@@ -57,6 +58,7 @@ _ACTIONS = {
 _WARNINGS = {
     Kind.DEMAND_UNKNOWN,
     Kind.POLLING,
+    Kind.TIMEOUT_TOO_SHORT,
     Kind.WORKER_ENDED,
     Kind.TASKS_CAME_BACK,
     Kind.DEAD_LETTERS,

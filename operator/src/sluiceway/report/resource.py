@@ -47,8 +47,6 @@ class Seen:
     """After the last tick; None before the first, and where there is no fleet to look at."""
     broker_warnings: Sequence[str] = ()
     """What the platform team should mend (``BrokerFacts.warnings``), as sentences."""
-    timeout_warnings: Sequence[str] = ()
-    """What is wrong with visibility timeouts (``visibility.Timeouts``), as sentences."""
 
 
 def resource_status(seen: Seen, before: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,7 +172,6 @@ def _conditions(seen: Seen, before: Mapping[str, Any]) -> list[dict[str, Any]]:
         problem=seen.problem,
         fleet=seen.fleet,
         broker_warnings=seen.broker_warnings,
-        timeout_warnings=seen.timeout_warnings,
     )
     told = []
     for one in found:

@@ -59,13 +59,12 @@ def conditions_of(
     problem: SetupProblem | None,
     fleet: FleetStatus | None,
     broker_warnings: Sequence[str],
-    timeout_warnings: Sequence[str] = (),
 ) -> tuple[Condition, ...]:
     """What holds and what does not.
 
     Args:
         at: now, Unix seconds; the ``since`` of all of them, for whoever keeps times.
-        problem, fleet, broker_warnings, timeout_warnings: as in ``resource.Seen``.
+        problem, fleet, broker_warnings: as in ``resource.Seen``.
     """
     ready, under_way = _ready(at, problem, fleet)
     found = [ready]
@@ -87,13 +86,13 @@ def conditions_of(
                 since=at,
             )
         )
-    if timeout_warnings:
+    if fleet is not None and fleet.timeout_warnings:
         found.append(
             Condition(
                 type=TIMEOUT_TOO_SHORT,
                 status=Verdict.TRUE,
                 reason="MayRunTwice",
-                message="; ".join(timeout_warnings),
+                message="; ".join(fleet.timeout_warnings),
                 since=at,
             )
         )

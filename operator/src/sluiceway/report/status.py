@@ -86,6 +86,8 @@ class FleetStatus:
     """How long a task may wait; None where the target is another."""
     longest_task_s: float | None = None
     """The longest that one task may run; None where nobody said."""
+    timeout_warnings: tuple[str, ...] = ()
+    """What is wrong with visibility timeouts (``visibility.Timeouts``), as sentences."""
 
     @property
     def parked(self) -> int:
@@ -129,6 +131,7 @@ def status_of(
     work: FleetWork = NO_WORK,
     target_wait_s: float | None = None,
     longest_task_s: float | None = None,
+    timeout_warnings: tuple[str, ...] = (),
 ) -> FleetStatus:
     """The status after this decision.
 
@@ -140,7 +143,7 @@ def status_of(
             where it can.
         trouble: why workers do not stay up, in the words of what runs them.
         before: the last status; a condition whose verdict stays keeps its time.
-        work, target_wait_s, longest_task_s: as in ``FleetStatus``.
+        work, target_wait_s, longest_task_s, timeout_warnings: as in ``FleetStatus``.
     """
     workers = _workers(observation, decision, asked)
     waits = [q.oldest_wait_s for q in observation.queues if q.oldest_wait_s is not None]
@@ -172,6 +175,7 @@ def status_of(
         work=work,
         target_wait_s=target_wait_s,
         longest_task_s=longest_task_s,
+        timeout_warnings=timeout_warnings,
     )
 
 
