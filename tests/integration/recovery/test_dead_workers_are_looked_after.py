@@ -118,6 +118,18 @@ async def test_another_fleets_dead_are_left_to_those_who_know_it(ward: Ward) -> 
     assert (ward.shop.held("w:1"), ward.deaths) == (1, [])
 
 
+async def test_of_a_deleted_taskqueue_s_workers_nothing_is_left_once_it_holds_nothing(
+    ward: Ward,
+) -> None:
+    ward.shop.send()
+    tag = ward.shop.take("w:1", fleet="shop/deleted")
+    await ward.recoveries.look()
+    ward.shop.redis.hdel(f"{ward.shop.prefix}unacked", tag)
+    for ward.now, left in ((599.0, 1), (600.0, 0)):
+        await ward.recoveries.look()
+        assert (ward.shop.held("w:1"), len(ward.shop.holders())) == (left, left)
+
+
 async def test_very_long_silence_counts_as_a_death_that_is_nobodys_fault(ward: Ward) -> None:
     task = ward.shop.send()
     ward.shop.take("w:1")

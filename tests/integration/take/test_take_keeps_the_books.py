@@ -232,6 +232,18 @@ def test_who_leaves_with_nothing_held_is_no_holder(
     assert client.hlen(wire.holders_key("")) == 0
 
 
+def test_who_leaves_after_a_visibility_timeout_took_everything_is_no_holder(
+    hand: Callable[..., Any], publish: Callable[..., bytes], client: redis.Redis
+) -> None:
+    publish("m1")
+    a = hand("a")
+    a.take()
+    client.hdel("unacked", *a.taking.held)
+    a.taking.goodbye()
+    assert not client.keys("sluiceway:held:*")
+    assert client.hlen(wire.holders_key("")) == 0
+
+
 def test_a_take_that_arrives_late_over_a_connection_that_was_lost_takes_nothing(
     hand: Callable[..., Any], publish: Callable[..., bytes], client: redis.Redis
 ) -> None:

@@ -48,3 +48,15 @@ def test_what_another_process_of_this_very_container_holds_is_left_to_it(
     records.wait_for("finished", next_one)
     assert queue.redis.hlen(wire.held_key("", "w1:beside")) == 1
     assert set(records.of("started")) == {next_one}
+
+
+def test_what_is_left_of_others_who_hold_nothing_any_more_is_gone_when_it_is_ready(
+    queue: Any, held_by: Any, start_worker: Any
+) -> None:
+    held_by("killed:1")
+    queue.redis.hdel("unacked", "killed:1:1")  # as a visibility timeout does
+    queue.redis.sadd(wire.workers_key(""), "killed:1")
+    worker = start_worker("-c", "1")
+    assert not queue.redis.exists(wire.held_key("", "killed:1"))
+    assert not queue.redis.hexists(wire.holders_key(""), "killed:1")
+    assert queue.redis.smembers(wire.workers_key("")) == {worker.incarnation().encode()}

@@ -27,9 +27,10 @@ from sluiceway_worker.orders import Orders
 from sluiceway_worker.parking import Parking
 from sluiceway_worker.predecessors import asks, look_back
 from sluiceway_worker.pulse import Broker, Pulse
-from sluiceway_worker.recovery import Place, RecoveryError
+from sluiceway_worker.recovery import Place, RecoveryError, recover
 from sluiceway_worker.runs import Runs
 from sluiceway_worker.slots import slots_of, take_into_free_slots_only
+from sluiceway_worker.tidying import tidying
 from sluiceway_worker.transport import TakingChannel, can_be_made, transport_for
 
 logger = get_logger(__name__)
@@ -146,7 +147,8 @@ class Agent:
         self.pulse.connect(Broker.of_channel(channel))
 
     def _look_back(self) -> None:
-        """Before anything is taken: what the container before this one held comes back."""
+        """Before anything is taken: what the container before this one held comes back, and
+        what is left of others whom nobody looks after is tidied away."""
         consumer = self.consumer
         channel = consumer.task_consumer.channel
         broker = Broker.of_channel(channel)
@@ -160,6 +162,7 @@ class Agent:
                 max_deliveries=self.identity.max_deliveries,
                 finished=asks(consumer.app.backend),
             )
+            recover(broker.client, tidying(place))
         except (redis.RedisError, OSError, RecoveryError) as exc:
             logger.warning("What this pod's last container held is left to others: %s", exc)
         finally:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sluiceway_worker import wire
 from sluiceway_worker.fate import MAX_DELIVERIES, Death, fate_of
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     Command = tuple[str | bytes | int | float, ...]
     Steps = Generator[list[Command], list[Any], "Recovered"]
+
+T = TypeVar("T")
 
 TASK_NAMES = 5
 """At most so many names of tasks are told of one death."""
@@ -151,13 +153,13 @@ def recovery(
     done = Recovered(death)
     for _ in range(_ROUNDS):
         # A command that the dead one had sent may arrive while this goes on.
-        (raw,) = _checked((yield [("HGETALL", keys.held)]))
-        held = {_str(tag): _str(how) for tag, how in _pairs(raw)}
+        (raw,) = checked((yield [("HGETALL", keys.held)]))
+        held = {text(tag): text(how) for tag, how in pairs(raw)}
         # The oldest take is pushed last: it is the first to be taken again.
         tags = sorted(held if only is None else held.keys() & only, reverse=True)
         for start in range(0, len(tags), _BATCH):
             chunk = tags[start : start + _BATCH]
-            sizes = _checked((yield [("HSTRLEN", keys.unacked, tag) for tag in chunk]))
+            sizes = checked((yield [("HSTRLEN", keys.unacked, tag) for tag in chunk]))
             for group in _by_size(chunk, sizes):
                 yield from _move(
                     keys, {tag: held[tag] for tag in group}, done, fleet, max_deliveries, finished
@@ -166,8 +168,8 @@ def recovery(
                     return done
         if only is not None:
             break
-        (left,) = _checked(
-            (yield [_script(LET_GO, keys.held, keys.holders, keys.heartbeat, death.incarnation)])
+        (left,) = checked(
+            (yield [script(LET_GO, keys.held, keys.holders, keys.heartbeat, death.incarnation)])
         )
         done.lives = left == -1
         if left:
@@ -175,8 +177,8 @@ def recovery(
     return done
 
 
-def recover(client: redis.Redis, steps: Steps) -> Recovered:
-    """Carry out a recovery with a blocking client.
+def recover(client: redis.Redis, steps: Generator[list[Command], list[Any], T]) -> T:
+    """Carry out a recovery, or what else goes in such steps, with a blocking client.
 
     Raises:
         redis.RedisError: the connection failed. Doing it again is safe.
@@ -226,7 +228,7 @@ def _move(
 ) -> Generator[list[Command], list[Any], None]:
     """Read some of the messages, and move them by one script."""
     death, prefix = done.death, keys.place.prefix
-    (values,) = _checked((yield [("HMGET", keys.unacked, *held)]))
+    (values,) = checked((yield [("HMGET", keys.unacked, *held)]))
     fates = {}
     for (tag, how), value in zip(held.items(), values):  # noqa: B905 strict is of 3.10
         message = _message(value, how)
@@ -264,14 +266,14 @@ def _move(
             moves += [tag, "dead", wire.dead_key(prefix, fleet), letter.to_bytes()]
         else:
             moves += [tag, "back", f"{prefix}{_source(how)}", fate.message]
-    (moved,) = _checked(
-        (yield [_script(MOVE, keys.unacked, keys.index, keys.held, keys.heartbeat, *moves)])
+    (moved,) = checked(
+        (yield [script(MOVE, keys.unacked, keys.index, keys.held, keys.heartbeat, *moves)])
     )
     if moved == -1:
         done.lives = True
         return
     # What is not among them another has moved meanwhile.
-    for tag in map(_str, moved):
+    for tag in map(text, moved):
         fate = fates[tag]
         if tag in over:
             done.finished += 1
@@ -308,23 +310,30 @@ def _by_size(tags: Sequence[str], sizes: Sequence[int]) -> Iterable[list[str]]:
         yield group
 
 
-def _script(source: str, *args: str | bytes) -> Command:
+def script(source: str, *args: str | bytes) -> Command:
+    """A call of a script that finds its keys among its arguments."""
     return ("EVAL", source, 0, *args)
 
 
-def _checked(replies: list[Any]) -> list[Any]:
+def checked(replies: list[Any]) -> list[Any]:
+    """These replies.
+
+    Raises:
+        RecoveryError: one of them is an error.
+    """
     for reply in replies:
         if isinstance(reply, Exception):
             raise RecoveryError(str(reply)) from reply
     return replies
 
 
-def _pairs(raw: Any) -> Iterable[tuple[Any, Any]]:
+def pairs(raw: Any) -> Iterable[tuple[Any, Any]]:
     """A hash, as RESP3 or a client's callbacks give it, or as RESP2 does."""
     if isinstance(raw, dict):
         return raw.items()
     return zip(raw[::2], raw[1::2])  # noqa: B905
 
 
-def _str(raw: Any) -> str:
+def text(raw: Any) -> str:
+    """A name as it stands in the broker."""
     return raw.decode("utf-8", "surrogateescape") if isinstance(raw, bytes) else str(raw)

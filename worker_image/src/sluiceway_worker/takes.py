@@ -233,11 +233,17 @@ KEYS: ``unacked_index``. ARGV: now (Unix seconds), the tags. One that is not the
 
 GOODBYE = Script(
     """
+for _, tag in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if redis.call('HEXISTS', KEYS[3], tag) == 0 then redis.call('HDEL', KEYS[1], tag) end
+end
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 return redis.call('HDEL', KEYS[2], ARGV[1])
 """
 )
-"""Be no holder any more, unless something is held. KEYS: my holdings, the holders."""
+"""Be no holder any more, unless something is held. What a visibility timeout took away is not.
+
+KEYS: my holdings, the holders, ``unacked``. ARGV: my incarnation.
+"""
 
 PROBE = Script(
     """

@@ -220,7 +220,8 @@ class Taking:
 
     def goodbye(self) -> None:
         """The worker ends: it is no holder any more, unless something is left."""
-        keys = [self._mine[2], wire.holders_key(self.channel.global_keyprefix)]
+        holders = wire.holders_key(self.channel.global_keyprefix)
+        keys = [self._mine[2], holders, self._mine[0]]
         run(self.raw, takes.GOODBYE, keys, self.incarnation)
 
     def refusal(self) -> str | None:

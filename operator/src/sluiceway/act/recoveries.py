@@ -33,6 +33,7 @@ from sluiceway.broker.holders import (
 )
 from sluiceway_worker.fate import Death
 from sluiceway_worker.recovery import Place, Recovered, RecoveryError, recovery
+from sluiceway_worker.tidying import tidying
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,9 @@ LOOK_EVERY_S = 10.0
 
 DEFAULT_VISIBILITY_TIMEOUT_S = 3600.0
 """kombu's own."""
+
+TIDY_EVERY_S = 600.0
+"""How often what is left of workers is tidied away whom nobody looks after."""
 
 AGAIN_S = 1.0
 """Until a look that failed is tried again."""
@@ -114,6 +118,8 @@ class Recoveries:
         """Fleets of which there is news, or of which a look failed."""
         self._silent: dict[str, dict[str, float]] = {}
         """Since when nothing has been heard, by fleet and incarnation, monotonic."""
+        self._tidied: dict[tuple[Broker, str], float] = {}
+        """When each place was tidied, monotonic. Not at first: not all fleets are known yet."""
         self._failed: dict[str, str] = {}
         self._something = asyncio.Event()
 
@@ -182,6 +188,7 @@ class Recoveries:
                 for death, cause in self._deaths(charge, holders, ends[charge.key]):
                     await self._recover(charge, death, cause)
                 self._told.dead_letters(charge.key, holders.letters[charge.key])
+            await self._tidy(broker, prefix)
         except (BrokerError, RecoveryError) as exc:
             for charge in charges:
                 self._note_failure(charge.key, str(exc))
@@ -221,6 +228,12 @@ class Recoveries:
         self._silent.get(charge.key, {}).pop(death.incarnation, None)
         if not recovered.lives:
             self._told.recovered(charge.key, cause, recovered)
+
+    async def _tidy(self, broker: Broker, prefix: str) -> None:
+        now, place = self._monotonic(), (broker, prefix)
+        if now - self._tidied.setdefault(place, now) >= TIDY_EVERY_S:
+            self._tidied[place] = now
+            await carry_out(broker, tidying(Place(prefix=prefix), spare=self._charges.keys()))
 
     def _note_failure(self, key: str, sentence: str) -> None:
         if self._failed.get(key) != sentence:

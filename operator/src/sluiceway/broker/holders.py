@@ -6,21 +6,19 @@ was away for an hour still finds it. What proves its death comes from elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from redis.exceptions import ResponseError
 
 from sluiceway.broker.connection import Broker
 from sluiceway.broker.errors import BrokerError, sentence
 from sluiceway_worker.fate import Death
-from sluiceway_worker.recovery import Recovered
 from sluiceway_worker.wire import Holder, dead_key, heartbeat_key, holders_key
 
-if TYPE_CHECKING:
-    from sluiceway_worker.recovery import Steps
+T = TypeVar("T")
 
 
 class Cause(StrEnum):
@@ -119,8 +117,8 @@ async def read_holders(broker: Broker, prefix: str, fleets: Iterable[str]) -> Ho
     )
 
 
-async def carry_out(broker: Broker, steps: Steps) -> Recovered:
-    """Recover (sluiceway_worker.recovery) over a kept connection.
+async def carry_out(broker: Broker, steps: Generator[list[Any], list[Any], T]) -> T:
+    """Recover or tidy (sluiceway_worker.recovery, tidying) over a kept connection.
 
     Raises:
         BrokerError: it broke off; doing it again is safe.
@@ -132,8 +130,8 @@ async def carry_out(broker: Broker, steps: Steps) -> Recovered:
         try:
             batch = steps.send(replies)
         except StopIteration as end:
-            recovered: Recovered = end.value
-            return recovered
+            result: T = end.value
+            return result
 
 
 def death_of(incarnation: str, end: End, now: float) -> Death:
