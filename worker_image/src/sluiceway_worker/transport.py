@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kombu.transport import redis, virtual
 
+from sluiceway_worker.sockets import forget_errors
 from sluiceway_worker.taking import Letter
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ _RESTORE_S = 1.0
 
 NEEDS = {
     kombu_redis.Channel: ("_brpop_start", "_get_pool", "_q_for_pri", "_after_fork"),
-    kombu_redis.MultiChannelPoller: ("_register_BRPOP", "_client_registered", "_unregister"),
+    kombu_redis.MultiChannelPoller: (
+        *("_register", "_register_BRPOP", "_client_registered", "_unregister"),
+    ),
     kombu_redis.QoS: ("restore_by_tag",),
 }
 """What the subclasses here rest on; a kombu without them keeps its own transport."""
@@ -175,6 +178,10 @@ class Poller(kombu_redis.MultiChannelPoller):
                 return None
             self._restored_at = monotonic()
         return super().maybe_restore_messages()
+
+    def _register(self, channel: Any, client: Any, kind: str) -> None:
+        super()._register(channel, client, kind)
+        forget_errors(client.connection._sock)
 
     def _register_BRPOP(self, channel: Any) -> None:  # noqa: N802 - kombu's name
         if not _takes(channel):

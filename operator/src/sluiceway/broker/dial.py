@@ -15,6 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from sluiceway.broker.address import BrokerAddress, Tls
+from sluiceway_worker.sockets import forget_errors
 
 
 async def dial(
@@ -54,6 +55,8 @@ async def dial(
     except BaseException:
         await connection.disconnect(nowait=True)
         raise
+    if connection._writer is not None:
+        forget_errors(connection._writer.get_extra_info("socket")._sock)
     return connection
 
 
