@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from charting.paths import APP
 from charting.sets import DIGEST
 
 from sluiceway.api.validate import judge
+from tests.conftest import RedisServerFactory
 
 BROKER = {"secretKeyRef": {"name": "redis", "key": "url"}}
 
@@ -192,6 +196,33 @@ def test_flower_asks_for_a_password_on_every_page_but_its_health(helm: Helm) -> 
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert flower[probe]["httpGet"]["path"] == "/flower/healthcheck"
     assert "--url-prefix=flower" in flower["command"]
+
+
+def test_flower_starts_as_soon_as_there_is_a_broker(
+    helm: Helm, make_redis_server: RedisServerFactory
+) -> None:
+    made = rendered(helm, "Flower under a path")
+    (first,) = made.one("Deployment", "shop-flower")["spec"]["template"]["spec"]["initContainers"]
+    assert first["env"] == [{"name": "CELERY_BROKER_URL", "valueFrom": BROKER}]
+    server = make_redis_server()
+    server.stop()
+
+    python, *arguments = first["command"]
+    assert python == "python"
+    waiting = subprocess.Popen(
+        [sys.executable, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"CELERY_BROKER_URL": server.url},
+    )
+    with waiting:
+        try:
+            assert waiting.stdout is not None
+            assert "again in 1" in waiting.stdout.readline()
+            server.start()
+            assert waiting.wait() == 0
+        finally:
+            waiting.kill()
 
 
 def test_the_small_broker_evicts_nothing_and_lets_in_only_who_needs_it(helm: Helm) -> None:
