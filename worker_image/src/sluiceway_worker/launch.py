@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from celery.signals import celeryd_init
 from celery.utils.log import get_logger
 
-from sluiceway_worker import safe_settings
+from sluiceway_worker import behind_sentinel, safe_settings
 
 logger = get_logger(__name__)
 
@@ -24,11 +25,13 @@ def prepare(acks: str) -> None:
     Call it before the application is imported: tasks read their settings when they are made.
     """
     safe_settings.apply(safe_settings.Acks(acks))
+    behind_sentinel.settle_addresses(os.environ)
     celeryd_init.connect(_on_worker, weak=False, dispatch_uid="sluiceway-launch")
 
 
 def _on_worker(instance: Any = None, conf: Any = None, options: Any = None, **_: Any) -> None:
     try:
+        behind_sentinel.name_the_server(conf, os.environ)
         # Celery's worker modules read the environment when they are imported, and the
         # application may set it: so not before.
         from sluiceway_worker import agent

@@ -99,8 +99,6 @@ ENV_TAKE = "SLUICEWAY_TAKE"
 ENV_PARK_AFTER = "SLUICEWAY_PARK_AFTER"
 """Seconds: messages are parked whose ETA lies further ahead; ``PARK_AFTER_S`` by default."""
 
-ENV_MASTER_NAME = "SLUICEWAY_MASTER_NAME"
-"""The name under which Sentinels know the broker: kombu's option ``master_name``."""
 ENV_MAX_DELIVERIES = "SLUICEWAY_MAX_DELIVERIES"
 """After so many deaths of its worker a message is a dead letter."""
 
