@@ -7,7 +7,12 @@ from types import SimpleNamespace
 import pytest
 from kombu import Connection
 
-from sluiceway_worker.behind_sentinel import ENV_MASTER_NAME, for_kombu, name_the_server, settle_addresses
+from sluiceway_worker.behind_sentinel import (
+    ENV_MASTER_NAME,
+    for_kombu,
+    name_the_server,
+    settle_addresses,
+)
 
 ADDRESS = "sentinel://me:p%40ss@a:26380;sentinel://b:26379/3?master_name=shop"
 
