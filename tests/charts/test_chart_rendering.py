@@ -101,7 +101,8 @@ def test_pull_secrets_serve_the_operator_and_the_test(helm: Helm) -> None:
 
 def test_what_is_added_stands_beside_what_the_operator_needs(helm: Helm) -> None:
     added = container(helm.render(CHART, SETS["arguments and environment"] | SETS["volumes"]))
-    assert [one["name"] for one in added["env"]] == ["POD_NAME", "POD_NAMESPACE", "HTTPS_PROXY"]
+    own = ["POD_NAME", "POD_NAMESPACE", "DEPLOYMENT_NAME"]
+    assert [one["name"] for one in added["env"]] == [*own, "HTTPS_PROXY"]
     assert added["args"][-1] == "--address=0.0.0.0:8080"
     assert [one["mountPath"] for one in added["volumeMounts"]] == ["/tmp", "/etc/ssl/ca"]
 
@@ -189,3 +190,15 @@ def test_the_taskqueue_in_the_notes_is_a_valid_one(helm: Helm) -> None:
     written = yaml.safe_load("\n".join(line[3:] for line in text.splitlines()))
     assert written["metadata"]["namespace"] == "payments"
     assert judge(written, in_cluster=True).problems == ()
+
+
+@pytest.mark.parametrize("values", [{}, {"fullnameOverride": "queues"}])
+def test_the_lease_can_belong_to_the_deployment(helm: Helm, values: dict[str, Any]) -> None:
+    made = helm.render(CHART, values)
+    (deployment,) = made.all("Deployment")
+    name = deployment["metadata"]["name"]
+    assert {"name": "DEPLOYMENT_NAME", "value": name} in container(made)["env"]
+    (role,) = [one for one in made.all("Role") if one["metadata"]["name"] == f"{name}-lease"]
+    assert role["metadata"]["namespace"] == deployment["metadata"]["namespace"]
+    (rule,) = [one for one in role["rules"] if one["resources"] == ["deployments"]]
+    assert (rule["resourceNames"], rule["verbs"]) == ([name], ["get"])

@@ -43,6 +43,14 @@ def operator(
             help="Where the Lease is, by which one of several replicas leads. Default: default.",
         ),
     ] = None,
+    deployment: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DEPLOYMENT_NAME",
+            help="The Deployment that it is a pod of, in the Lease's namespace: the Lease goes "
+            "with it. Default: none, and the Lease stays.",
+        ),
+    ] = None,
     address: Annotated[
         str, typer.Option(help="Where /healthz, /readyz and /metrics are served.")
     ] = ":8080",
@@ -73,6 +81,7 @@ def operator(
         namespaces=tuple(namespace or ()),
         dry_run=dry_run,
         lease_namespace=lease_namespace or "default",
+        deployment=deployment,
         agent_image=agent_image or f"sluiceway-agent:{version('sluiceway')}",
         kubeconfig=kubeconfig,
         address=address,

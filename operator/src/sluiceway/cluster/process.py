@@ -58,6 +58,8 @@ class Options:
     dry_run: bool = False
     """Decide and tell it in the log and the metrics; change nothing."""
     lease_namespace: str = "default"
+    deployment: str | None = None
+    """That this is a pod of, in the Lease's namespace; None outside of a cluster."""
     kubeconfig: Path | None = None
     address: str = ":8080"
     """Where health and metrics are served."""
@@ -94,7 +96,12 @@ class Operator:
         self._specs = Specs()
         self._view = ClusterView(client, namespaces=options.namespaces)
         self._leadership = Leadership(
-            LeaseStore(lease_client, namespace=options.lease_namespace, name=LEASE),
+            LeaseStore(
+                lease_client,
+                namespace=options.lease_namespace,
+                name=LEASE,
+                deployment=options.deployment,
+            ),
             identity=self._identity,
             tried=self._beats.expect("standing for leadership", _STANDING_LIMIT_S),
         )

@@ -6,6 +6,7 @@ refused; and it is a patch, so that labels which others gave the Lease stay.
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ import msgspec
 from sluiceway.kube.errors import NOT_FOUND, KubeError
 from sluiceway.kube.requests import MERGE_PATCH
 from sluiceway.kube.views import VersionedMetadata, View
+
+log = logging.getLogger(__name__)
 
 
 class LeaseSpec(View, frozen=True):
@@ -30,6 +33,14 @@ class Lease(View, frozen=True):
 
     metadata: VersionedMetadata = VersionedMetadata()
     spec: LeaseSpec = LeaseSpec()
+
+
+class _OwnMetadata(View, frozen=True):
+    uid: str = ""
+
+
+class _Owner(View, frozen=True):
+    metadata: _OwnMetadata = _OwnMetadata()
 
 
 class Requests(Protocol):
@@ -50,13 +61,23 @@ class Requests(Protocol):
 class LeaseStore:
     """One Lease by name. All calls raise ``KubeError`` when they cannot be told to have worked.
 
-    It needs the verbs get, create and patch.
+    It needs the verbs get, create and patch, and get for the Deployment.
     """
 
-    def __init__(self, client: Requests, *, namespace: str, name: str) -> None:
-        """Ask for nothing yet."""
+    def __init__(
+        self, client: Requests, *, namespace: str, name: str, deployment: str | None = None
+    ) -> None:
+        """Ask for nothing yet.
+
+        Args:
+            deployment: of the same namespace; the Lease belongs to it and goes with it. None: it
+                stays until somebody deletes it.
+        """
         self._client = client
         self._name = name
+        self._deployment = deployment
+        self._deployments = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+        self._uid: str | None = None
         self._all = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
     async def read(self, *, timeout_s: float) -> Lease | None:
@@ -79,7 +100,8 @@ class LeaseStore:
             "acquireTime": _now(),
             "leaseTransitions": transitions,
         }
-        body = {"metadata": {"name": self._name}, "spec": spec}
+        metadata = {"name": self._name, **await self._owned(timeout_s)}
+        body = {"metadata": metadata, "spec": spec}
         return await self._written("POST", self._all, body, timeout_s)
 
     async def take(
@@ -87,7 +109,8 @@ class LeaseStore:
     ) -> Lease:
         """Write a new holder; refused where it is not as it was read any more."""
         spec = {"acquireTime": _now(), "leaseTransitions": transitions}
-        return await self._patch(lease, _held(holder, duration_s) | spec, timeout_s)
+        owned = await self._owned(timeout_s)
+        return await self._patch(lease, _held(holder, duration_s) | spec, timeout_s, **owned)
 
     async def renew(self, lease: Lease, holder: str, *, duration_s: int, timeout_s: float) -> Lease:
         """Say that the holder lives; refused where it is not as it was written any more."""
@@ -97,9 +120,29 @@ class LeaseStore:
         """Say that nobody holds it; refused where it is not as it was written any more."""
         await self._patch(lease, _held("", 1), timeout_s)
 
-    async def _patch(self, lease: Lease, spec: dict[str, Any], timeout_s: float) -> Lease:
+    async def _owned(self, timeout_s: float) -> dict[str, Any]:
+        """What in its metadata says whom it belongs to. Where that cannot be told, it stays."""
+        if self._deployment is None:
+            return {}
+        path = f"{self._deployments}/{self._deployment}"
+        try:
+            # Each time: one that was made anew has another uid.
+            body = await self._client.request("GET", path, timeout_s=timeout_s)
+            self._uid = msgspec.json.decode(body, type=_Owner).metadata.uid
+        except (KubeError, msgspec.DecodeError) as exc:
+            # One that is gone by now takes the Lease with it all the same.
+            if self._uid is None:
+                log.warning("the Lease will outlast Deployment %s: %s", self._deployment, exc)
+        if not self._uid:
+            return {}
+        owner = {"apiVersion": "apps/v1", "kind": "Deployment"}
+        return {"ownerReferences": [owner | {"name": self._deployment, "uid": self._uid}]}
+
+    async def _patch(
+        self, lease: Lease, spec: dict[str, Any], timeout_s: float, **metadata: Any
+    ) -> Lease:
         body = {
-            "metadata": {"resourceVersion": lease.metadata.resource_version},
+            "metadata": {"resourceVersion": lease.metadata.resource_version, **metadata},
             "spec": spec,
         }
         return await self._written("PATCH", f"{self._all}/{self._name}", body, timeout_s)
