@@ -36,11 +36,12 @@ format: setup ## rewrite the code in the house format
 	$(BIN)/ruff check --fix
 
 .PHONY: generate
-generate: setup ## CRDs, reference pages and what the charts tell of their values, from the code
+generate: setup ## CRDs, reference pages, pictures and what the charts tell of their values, from the code
 	$(BIN)/sluiceway crd --output-dir manifests/crds
 	$(BIN)/sluiceway crd --output-dir helm/sluiceway/files/crds
 	$(BIN)/python tools/chart_docs.py
 	$(BIN)/python tools/reference_docs.py
+	$(BIN)/python tools/rule_pictures.py
 
 .PHONY: charts-lint
 charts-lint: setup ## what kube-score finds in charts and manifests; builds it from Go modules, once
