@@ -124,9 +124,9 @@ def test_remote_control_works_while_it_drains_and_what_was_cancelled_stays_cance
     worker.ask_to_drain(ttl_ms=120_000)
     worker.says(state=wire.DRAINED)
     control = queue.app.control
-    assert control.ping(timeout=5, limit=1) == [{"w1@test": {"ok": "pong"}}]
-    control.cancel_consumer("other", reply=True, timeout=5, limit=1)
-    control.add_consumer("third", reply=True, timeout=5, limit=1)
+    assert control.ping(timeout=30, limit=1) == [{"w1@test": {"ok": "pong"}}]
+    control.cancel_consumer("other", reply=True, timeout=30, limit=1)
+    control.add_consumer("third", reply=True, timeout=30, limit=1)
     worker.says(state=wire.DRAINED, queues=["third", "work"])
     left, taken = queue.send(queue="other"), queue.send(queue="third")
     assert queue.redis.llen("third") == 1
