@@ -29,6 +29,7 @@ def without_metadata(one: dict[str, Any]) -> dict[str, Any]:
     [
         ("fleets-role.yaml", "sluiceway"),
         ("workerclasses-role.yaml", "sluiceway-workerclasses"),
+        ("nodes-role.yaml", "sluiceway-nodes"),
         ("users-roles.yaml", "sluiceway-edit"),
         ("users-roles.yaml", "sluiceway-view"),
     ],
@@ -49,6 +50,7 @@ def test_a_cluster_role_grants_exactly_what_the_manifests_grant(
     [
         ("fleets-role.yaml", "sluiceway"),
         ("workerclasses-role.yaml", "sluiceway-workerclasses"),
+        ("nodes-role.yaml", "sluiceway-nodes"),
     ],
 )
 def test_the_operator_is_bound_to_them_as_in_the_manifests(
@@ -73,8 +75,17 @@ def test_nothing_else_is_granted_to_anybody(helm: Helm) -> None:
         one["metadata"]["name"] for one in (*rendered.all("ClusterRole"), *rendered.all("Role"))
     }
     assert roles == {"sluiceway"} | {
-        f"sluiceway-{name}" for name in ("workerclasses", "lease", "edit", "view")
+        f"sluiceway-{name}" for name in ("workerclasses", "nodes", "lease", "edit", "view")
     }
+
+
+def test_nodes_need_not_be_seen_and_nothing_else_changes(helm: Helm) -> None:
+    usual, without = (
+        helm.render(CHART, {"rbac": {"nodes": nodes}}).all("ClusterRole") for nodes in (True, False)
+    )
+    assert [one for one in usual if one not in without] == [
+        one for one in usual if one["metadata"]["name"] == "sluiceway-nodes"
+    ]
 
 
 def test_secrets_can_be_kept_to_those_that_are_named_and_nothing_else_changes(helm: Helm) -> None:

@@ -39,7 +39,7 @@ def granted(operator: Operator) -> set[Access]:
         for one in yaml.safe_load_all(rendered)
         if one["kind"] in ("Role", "ClusterRole")
     }
-    ours = ("sluiceway", "sluiceway-lease", "sluiceway-workerclasses")
+    ours = ("sluiceway", "sluiceway-lease", "sluiceway-workerclasses", "sluiceway-nodes")
     return {
         Access(group=group, resource=resource, verb=verb)
         for name in ours

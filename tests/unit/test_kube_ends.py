@@ -120,11 +120,11 @@ def test_an_end_is_remembered_when_its_pod_is_gone_and_knows_what_runs_again() -
     again = pod(worker(state={"running": {}}, lastState=over()))
     pods._pod(None, ended_)
     (end,) = pods.ends("shop", "")
-    assert not end.runs_again
+    assert not end.if_silent
     pods._pod(ended_, again)
     (end,) = pods.ends("shop", "")
-    assert end.runs_again
+    assert end.if_silent
     pods._pod(again, None)
     (end,) = pods.ends("shop", "")
-    assert (end.worker, end.runs_again) == ("video-1", False)
+    assert (end.worker, end.if_silent) == ("video-1", False)
     assert pods.ends("other", "") == ()

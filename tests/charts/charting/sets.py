@@ -49,6 +49,7 @@ SETS: dict[str, dict[str, Any]] = {
         "workerClasses": {"high-cpu": HIGH_CPU},
     },
     "two Secrets only": {"rbac": {"secretNames": ["redis", "redis-reports"]}},
+    "nodes unseen": {"rbac": {"nodes": False}},
     "rights by somebody else": {
         "rbac": {"create": False, "aggregateClusterRoles": False},
         "serviceAccount": {"create": False, "name": "operator"},

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pytest
+import yaml
 from typer.testing import CliRunner
 
 from sluiceway.cli.main import app
@@ -102,6 +107,87 @@ async def test_a_pod_that_is_deleted_by_force_proves_nothing(
     assert (headers["id"], headers["redelivered"]) == (other, True)
     assert "sluiceway_deaths" not in headers
     assert client.hlen(wire.held_key("", f"{gone}:1")) == 1
+
+
+@pytest.fixture
+def node(in_cluster: InCluster) -> Iterator[str]:
+    """A Node object without a machine."""
+    name = f"node-of-{in_cluster.name}"
+    made = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
+    in_cluster.kubectl.apply(json.dumps(made))
+    yield name
+    in_cluster.kubectl.run("delete", "node", name, "--ignore-not-found")
+
+
+async def bind(in_cluster: InCluster, pod: str, node: str) -> None:
+    """As the scheduler does."""
+    binding = {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"name": pod},
+        "target": {"apiVersion": "v1", "kind": "Node", "name": node},
+    }
+    path = f"/api/v1/namespaces/{in_cluster.name}/pods/{pod}/binding"
+    await asyncio.to_thread(
+        in_cluster.kubectl.run, "create", "--raw", path, "-f", "-", stdin=json.dumps(binding)
+    )
+
+
+@pytest.mark.parametrize("what", ["gone", "out of service"])
+async def test_a_lost_node_brings_back_what_its_silent_workers_held(
+    what: str, in_cluster: InCluster, start_operator: StartOperator, node: str
+) -> None:
+    await start_operator()
+    tq = in_cluster.taskqueue("exports", scaling={"minReplicas": 2, "maxReplicas": 2})
+    await in_cluster.apply(tq)
+    silent = await a_pod(in_cluster)
+    heard = await a_pod(in_cluster, other_than=(silent,))
+    client = in_cluster.broker.client()
+    for pod in (silent, heard):
+        await bind(in_cluster, pod, node)
+        take(in_cluster, pod)
+    client.set(wire.heartbeat_key("", f"{heard}:1"), "{}")
+
+    if what == "gone":
+        await in_cluster.run("delete", "node", node)
+    else:
+        taint = "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"
+        await in_cluster.run("taint", "node", node, taint)
+
+    await in_cluster.until("taskqueue", "exports", lambda _: client.llen("exports") == 1)
+    headers = json.loads(client.lindex("exports", 0))["headers"]
+    assert (headers["id"], headers["redelivered"]) == (silent, True)
+    assert "sluiceway_deaths" not in headers
+    assert client.hlen(wire.held_key("", f"{heard}:1")) == 1
+    found = await in_cluster.until(
+        "events", "--field-selector=reason=TasksCameBack", lambda one: bool(one and one["items"])
+    )
+    assert f"worker {silent} is dead (node {node} is {what}): 1 message" in json.dumps(found)
+
+
+async def test_without_the_right_to_look_at_nodes_the_operator_works_and_says_so(
+    in_cluster: InCluster, start_operator: StartOperator, caplog: pytest.LogCaptureFixture
+) -> None:
+    base = Path(__file__).parents[3] / "manifests" / "base"
+    rules = [
+        rule
+        for file in ("fleets-role.yaml", "workerclasses-role.yaml", "lease-role.yaml")
+        for one in yaml.safe_load_all((base / file).read_text("utf-8"))
+        for rule in one.get("rules", ())
+    ]
+    kubeconfig = await asyncio.to_thread(
+        in_cluster.control_plane.service_account,
+        *("operator", in_cluster.name, rules),
+        cluster_wide=True,
+    )
+    with caplog.at_level(logging.INFO, logger="sluiceway"):
+        await start_operator(kubeconfig=kubeconfig)
+        await in_cluster.apply(in_cluster.taskqueue("exports"))
+        in_cluster.publish("exports", 3)
+        await in_cluster.replicas("exports-worker", 1)
+        async with asyncio.timeout(120):
+            while not any("rbac.nodes" in one for one in caplog.messages):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
 
 
 async def test_dead_letters_are_found_by_their_taskqueue(in_cluster: InCluster) -> None:

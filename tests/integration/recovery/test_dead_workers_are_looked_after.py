@@ -100,7 +100,7 @@ async def test_where_the_container_runs_again_who_is_heard_keeps_what_it_holds(w
     ward.shop.send()
     ward.shop.take("w:2")
     ward.shop.beat("w:2")
-    ward.end(before=time.time() + 60, runs_again=True)
+    ward.end(before=time.time() + 60, if_silent=True)
     await ward.recoveries.look()
     assert (ward.shop.ids(), ward.shop.held("w:2"), ward.deaths) == ([], 1, [])
     ward.shop.redis.delete(f"{ward.shop.prefix}sluiceway:hb:w:2")

@@ -202,7 +202,11 @@ class Recoveries:
         self, charge: Charge, holders: Holders, ends: Iterable[End]
     ) -> list[tuple[Death, Cause]]:
         now, at = self._monotonic(), self._clock()
-        proven = dict(ended(holders.there, charge.key, ends))
+        proven = {
+            incarnation: end
+            for incarnation, end in ended(holders.there, charge.key, ends)
+            if not (end.if_silent and incarnation in holders.heard)
+        }
         deaths = [(death_of(one, end, at), end.cause) for one, end in proven.items()]
         before, silent = self._silent.get(charge.key, {}), {}
         for incarnation, holder in holders.there.items():

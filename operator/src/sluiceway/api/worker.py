@@ -132,8 +132,8 @@ class Worker(Model):
         default=None,
         description=(
             "What a worker holds is given to others as soon as its container is known to have "
-            "ended. Where nobody can say so, as with a lost node, after this long without a "
-            "heartbeat. Default: broker.visibilityTimeout, or 1h."
+            "ended, or its node is gone or tainted out-of-service. Where nobody can say so, after "
+            "this long without a heartbeat. Default: broker.visibilityTimeout, or 1h."
         ),
         examples=["30m"],
     )

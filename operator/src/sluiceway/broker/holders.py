@@ -32,6 +32,8 @@ class Cause(StrEnum):
     """The node or the scheduler wanted its place."""
     TOLD = "told"
     """It was told to go, and ended by force when its grace period was over."""
+    NODE = "node"
+    """Its node is gone, or was said to be out of service."""
     SILENCE = "silence"
     """Nothing was heard of it for very long."""
 
@@ -53,9 +55,10 @@ class End:
     before: float | None = None
     """What started earlier under this name is over, Unix seconds by its own machine's
     clock; None: whatever bears it."""
-    runs_again: bool = False
-    """Whether another life of the container runs by now. A clock that was set back between
-    the two would make it look like the one before: then who is heard is let be."""
+    if_silent: bool = False
+    """It proves nothing of who is heard. Another life of the container may run by now, and a
+    clock that was set back make it look like the one before; or it is a node's end, which
+    is told by people and clouds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,7 +144,7 @@ def death_of(incarnation: str, end: End, now: float) -> Death:
         at=now,
         reason=end.reason,
         blamed=end.cause.is_blamed,
-        proven=not end.runs_again,
+        proven=not end.if_silent,
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from sluiceway.broker.holders import End
+from sluiceway.broker.holders import Cause, End
 from sluiceway.kube.client import KubeClient
 from sluiceway.kube.ends import ends_of, runs
 from sluiceway.kube.views import (
@@ -47,6 +47,7 @@ class FollowedPods:
         namespaces: Sequence[str],
         selector: str,
         changed: Callable[[str, str], None],
+        lost: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         """Nothing is seen before ``run``.
 
@@ -55,13 +56,18 @@ class FollowedPods:
             selector: a label selector.
             changed: told the namespace, and the value of our label (empty without),
                 whenever something changed.
+            lost: why what ran on a node has ended; None: it may run on.
         """
         self._changed = changed
+        self._lost = lost
         self._ends: defaultdict[tuple[str, str], dict[tuple[str, float | None], End]]
         self._ends = defaultdict(dict)
         """Ends that were seen: a pod that is on its way out takes the kubelet's word along."""
         self._ends_seen: deque[tuple[float, tuple[str, str], tuple[str, float | None]]] = deque()
         """When each was, monotonic, the oldest first."""
+        self._left: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+        """Where pods were whose objects are gone, which proves nothing: name → node."""
+        self._left_seen: deque[tuple[float, tuple[str, str], str]] = deque()
         self._pods: defaultdict[tuple[str, str], dict[str, Pod]] = defaultdict(dict)
         self._sets: defaultdict[tuple[str, str], dict[str, ReplicaSet]] = defaultdict(dict)
         self.watches: tuple[Watch[Pod], Watch[ReplicaSet]] = (
@@ -95,7 +101,7 @@ class FollowedPods:
         return replica_sets_of(deployment, sets), pods_of(deployment, sets, pods)
 
     def ends(self, namespace: str, label: str) -> tuple[End, ...]:
-        """The workers that have ended for certain, by the kubelet's word.
+        """The workers that have ended for certain, by the kubelet's word or with their node.
 
         Args:
             label: the value of our label that their pods bear; empty where they bear none.
@@ -103,10 +109,20 @@ class FollowedPods:
         bucket = (namespace, label)
         pods = self._pods.get(bucket, {})
         running = {name for name, pod in pods.items() if runs(pod)}
-        return tuple(
-            replace(end, runs_again=end.worker in running)
+        told = [
+            replace(end, if_silent=end.worker in running)
             for end in self._ends.get(bucket, {}).values()
-        )
+        ]
+        where = self._left.get(bucket, {}) | {
+            name: pod.spec.node_name for name, pod in pods.items()
+        }
+        why = {node: self._lost(node) for node in set(where.values())}
+        lost = [
+            End(worker=name, cause=Cause.NODE, reason=reason, if_silent=True)
+            for name, node in where.items()
+            if (reason := why[node]) is not None
+        ]
+        return (*told, *lost)
 
     def _note_ends(self, pod: Pod) -> None:
         now, bucket = time.monotonic(), _bucket(pod)
@@ -122,9 +138,22 @@ class FollowedPods:
             if not self._ends[bucket]:
                 del self._ends[bucket]
 
+    def _note_left(self, pod: Pod) -> None:
+        now, bucket, name = time.monotonic(), _bucket(pod), pod.metadata.name
+        if pod.spec.node_name:
+            self._left[bucket][name] = pod.spec.node_name
+            self._left_seen.append((now, bucket, name))
+        while self._left_seen and now - self._left_seen[0][0] > REMEMBERED_S:
+            _, bucket, name = self._left_seen.popleft()
+            self._left[bucket].pop(name, None)
+            if not self._left[bucket]:
+                del self._left[bucket]
+
     def _pod(self, before: Pod | None, now: Pod | None) -> None:
         if now is not None:
             self._note_ends(now)
+        elif before is not None:
+            self._note_left(before)
         self._sort_in(self._pods, before, now)
 
     def _replica_set(self, before: ReplicaSet | None, now: ReplicaSet | None) -> None:

@@ -272,6 +272,7 @@ class Term:
                     namespaces=[spec.namespace],
                     selector=selector,
                     changed=lambda _namespace, _label: self._tick(key),
+                    lost=self._view.nodes.lost,
                 )
                 following = self._tasks.create_task(pods.run())
         fleet = DeploymentFleet(

@@ -12,6 +12,7 @@ from typing import Any
 
 from sluiceway.cluster.pods import FollowedPods
 from sluiceway.kube.client import KubeClient
+from sluiceway.kube.nodes import Nodes
 from sluiceway.kube.views import AUTOSCALERS, DEPLOYMENTS, Autoscaler, Deployment
 from sluiceway.kube.watch import Watch
 from sluiceway.workload.deployment import LABEL_TASKQUEUE
@@ -32,8 +33,14 @@ class ClusterView:
         self.autoscalers: Watch[Autoscaler] = Watch(
             client, AUTOSCALERS, changed=self._autoscaler, namespaces=namespaces
         )
+        self.nodes = Nodes(client)
+        """Not among ``watches``: it may be that they must not be seen."""
         self.pods = FollowedPods(
-            client, namespaces=namespaces, selector=LABEL_TASKQUEUE, changed=self._pods
+            client,
+            namespaces=namespaces,
+            selector=LABEL_TASKQUEUE,
+            changed=self._pods,
+            lost=self.nodes.lost,
         )
         self.on_deployment: Callable[[Deployment | None, Deployment | None], None] = _nobody
         self.on_autoscaler: Callable[[str], None] = _nobody
@@ -47,6 +54,7 @@ class ClusterView:
             tasks.create_task(self.deployments.run())
             tasks.create_task(self.autoscalers.run())
             tasks.create_task(self.pods.run())
+            tasks.create_task(self.nodes.run())
 
     @property
     def by_resource(self) -> dict[str, Watch[Any]]:

@@ -256,6 +256,25 @@ class Autoscaler(View, frozen=True):
     spec: AutoscalerSpec = AutoscalerSpec()
 
 
+class Taint(View, frozen=True):
+    """What keeps pods off a node."""
+
+    key: str = ""
+
+
+class NodeSpec(View, frozen=True):
+    """How it may be used."""
+
+    taints: tuple[Taint, ...] = ()
+
+
+class Node(View, frozen=True):
+    """A machine, as Kubernetes keeps it."""
+
+    metadata: Metadata = Metadata()
+    spec: NodeSpec = NodeSpec()
+
+
 class Watchable(Protocol):
     """An object of any kind."""
 
@@ -285,6 +304,7 @@ class Resource(Generic[V]):
 DEPLOYMENTS = Resource(view=Deployment, api="/apis/apps/v1", plural="deployments")
 REPLICA_SETS = Resource(view=ReplicaSet, api="/apis/apps/v1", plural="replicasets")
 PODS = Resource(view=Pod, api="/api/v1", plural="pods")
+NODES = Resource(view=Node, api="/api/v1", plural="nodes")
 AUTOSCALERS = Resource(
     view=Autoscaler, api="/apis/autoscaling/v2", plural="horizontalpodautoscalers"
 )

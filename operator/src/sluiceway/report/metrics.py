@@ -328,7 +328,7 @@ FLEET_COUNTERS: tuple[FleetCounter, ...] = (
     _counter(
         "taskqueue_worker_deaths_total",
         "Workers that died and may have held messages, by cause: memory, crash, evicted, told "
-        "(ended by force when their grace period was over), silence.",
+        "(ended by force when their grace period was over), node (it is gone), silence.",
         lambda counts: (((cause.value,), counts.deaths[cause]) for cause in Cause),
         "cause",
     ),
