@@ -13,27 +13,9 @@ from sluiceway.decide.demand import Demand
 from sluiceway.decide.estimate import Learned, RunStats
 from sluiceway.decide.history import History
 from sluiceway.decide.recommend import Recommendation, rate_window_s, recommend
+from tests.unit.demands import demand
 
 NOW = 1000.0
-
-
-def demand(waiting: int = 0, **fields: Any) -> Demand:
-    given = {
-        "due_soon": 0,
-        "in_flight": 0,
-        "in_flight_bound": 0,
-        "held": 0,
-        "later": 0,
-        "next_eta": None,
-        "oldest_wait_s": 0.0,
-        "oldest_wait_is_exact": True,
-        "present": 0,
-        "present_slots": 0,
-        "running_for_s": (),
-        "silent": 0,
-        "unknown": None,
-    } | fields
-    return Demand(waiting=waiting, **given)
 
 
 def asked(

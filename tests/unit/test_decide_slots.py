@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from sluiceway.decide.arrivals import Stretch, ages, rate_per_s, with_news
-from sluiceway.decide.demand import Demand
 from sluiceway.decide.estimate import Learned
 from sluiceway.decide.history import History
 from sluiceway.decide.slots import Fleet, Needed, Runs, needed
+from tests.unit.demands import demand
 
 NOW = 1000.0
 
@@ -25,25 +25,10 @@ def terms(
     starting_s: float = 0.0,
     current: int | None = None,
     arrivals: tuple[Stretch, ...] = (),
-    **demand: Any,
+    **fields: Any,
 ) -> Needed:
     """A target of 30 s: messages are let wait for 0.6 × (30 s - 5 s) = 15 s, lead is 7 s."""
-    given = {
-        "due_soon": 0,
-        "in_flight": 0,
-        "in_flight_bound": 0,
-        "held": 0,
-        "later": 0,
-        "next_eta": None,
-        "oldest_wait_s": 0.0,
-        "oldest_wait_is_exact": True,
-        "present": 0,
-        "present_slots": 0,
-        "running_for_s": (),
-        "silent": 0,
-        "unknown": None,
-    } | demand
-    demanded = Demand(waiting=waiting, **given)
+    demanded = demand(waiting, **fields)
     return needed(
         demanded,
         History(learned=Learned(arrivals=arrivals)),

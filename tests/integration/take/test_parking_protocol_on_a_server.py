@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 import redis
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule
 
 from sluiceway_worker import parked, parking, wire
 from tests.integration.take.test_take_protocol_on_a_server import (
@@ -25,6 +24,7 @@ from tests.integration.take.test_take_protocol_on_a_server import (
     WAITING,
     WHICH,
     World,
+    play,
 )
 
 PARKED = "parked"
@@ -195,19 +195,4 @@ class WorldThatParks(World):
 def test_no_message_is_lost_doubled_or_parked_by_one_who_does_not_hold_it(
     hand: Callable[..., Any], client: redis.Redis, request: pytest.FixtureRequest
 ) -> None:
-    soak = request.config.getoption("--soak")
-
-    class ThisWorld(WorldThatParks):
-        pass
-
-    ThisWorld.client, ThisWorld.hand = client, staticmethod(hand)  # type: ignore[assignment]
-    run_state_machine_as_test(
-        ThisWorld,
-        settings=settings(
-            max_examples=2000 if soak else 40,
-            stateful_step_count=50,
-            deadline=None,
-            derandomize=not soak,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    play(WorldThatParks, hand, client, soak=request.config.getoption("--soak"))

@@ -234,16 +234,13 @@ class World(RuleBasedStateMachine):
             hand.connection.close()
 
 
-@pytest.mark.timeout(1200)
-def test_no_message_is_lost_doubled_or_taken_from_the_living(
-    hand: Callable[..., Any], client: redis.Redis, request: pytest.FixtureRequest
-) -> None:
-    soak = request.config.getoption("--soak")
+def play(world: type[World], hand: Callable[..., Any], client: redis.Redis, *, soak: bool) -> None:
+    """Let hypothesis try what may happen in ``world``, on a real server."""
 
-    class ThisWorld(World):
+    class ThisWorld(world):  # type: ignore[misc, valid-type]
         pass
 
-    ThisWorld.client, ThisWorld.hand = client, staticmethod(hand)  # type: ignore[assignment]
+    ThisWorld.client, ThisWorld.hand = client, staticmethod(hand)
     run_state_machine_as_test(
         ThisWorld,
         settings=settings(
@@ -254,3 +251,10 @@ def test_no_message_is_lost_doubled_or_taken_from_the_living(
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+@pytest.mark.timeout(1200)
+def test_no_message_is_lost_doubled_or_taken_from_the_living(
+    hand: Callable[..., Any], client: redis.Redis, request: pytest.FixtureRequest
+) -> None:
+    play(World, hand, client, soak=request.config.getoption("--soak"))
