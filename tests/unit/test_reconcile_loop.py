@@ -68,9 +68,10 @@ class World:
         self.broker_problem: str | None = None
         self.during_read: Callable[[], None] = lambda: None
         self.looks: asyncio.Queue[list[str]] = asyncio.Queue()
-        self.acting: Container[str] = ()
+        self.acting: set[str] = set()
         self.woken: asyncio.Queue[frozenset[str]] = asyncio.Queue()
         self.statuses: dict[str, FleetStatus] = {}
+        self.still_at: dict[str, float] = {}
         self.failures: list[tuple[str, str]] = []
         self.forgotten: list[str] = []
         self.parked: dict[str, Parked] = {}
@@ -113,7 +114,13 @@ class World:
 
     # The wakes.
     async def arm(self, fleets: Iterable[Watched], *, acting: Container[str]) -> None:
-        self.acting = acting
+        for key in (watched.key for watched in fleets):
+            self.acting.discard(key)
+            if key in acting:
+                self.acting.add(key)
+
+    def drop(self, key: str) -> None:
+        self.acting.discard(key)
 
     def problem(self, watched: Watched) -> str | None:
         return None
@@ -137,6 +144,9 @@ class World:
     # The reporter.
     def add(self, status: FleetStatus) -> None:
         self.statuses[status.fleet] = status
+
+    def still(self, fleet: str, at: float) -> None:
+        self.still_at[fleet] = at
 
     def failed(self, fleet: str, at: float, exc: Exception) -> None:
         self.failures.append((fleet, str(exc)))
@@ -447,3 +457,79 @@ async def test_while_its_parked_messages_cannot_be_read_a_fleet_is_not_lowered(
 
     assert fleet.scaled == []
     assert "no permission" in world.statuses["default/video"].condition(DEMAND_KNOWN).message
+
+
+STILL = {"routine": {"default/video"}}
+
+
+async def rested(world: World, fleet: Fleet) -> None:
+    """It was looked at until nothing but the time moves."""
+    world.loop.put(fleet)
+    for _ in range(5):
+        world.now += 10
+        await world.loop.tick(["default/video"], **STILL)
+
+
+async def test_a_fleet_at_rest_is_told_to_be_as_it_was_and_not_decided_on_again(
+    world: World,
+) -> None:
+    await rested(world, Fleet("video"))
+    before = world.statuses["default/video"]
+    world.now += 10
+
+    await world.loop.tick(["default/video"], **STILL)
+
+    assert world.statuses["default/video"] is before
+    assert world.still_at == {"default/video": world.now}
+
+
+@pytest.mark.parametrize("what", ["touched", "message", "heartbeat", "parked", "trouble", "broker"])
+async def test_a_fleet_at_rest_is_decided_on_again_when_anything_about_it_is_new(
+    world: World, what: str
+) -> None:
+    fleet = Fleet("video")
+    await rested(world, fleet)
+    world.now += 10
+    match what:
+        case "message":
+            world.lengths["video"] = 1
+        case "heartbeat":
+            world.heartbeats = [heartbeat("default/video", "video-1")]
+        case "parked":
+            world.parked = {"video": Parked(count=1, etas=(world.now + 60,))}
+        case "trouble":
+            fleet.trouble = "the view of pods is stale"
+        case "broker":
+            world.broker_problem = "nothing listens there"
+
+    await world.loop.tick(["default/video"], **({} if what == "touched" else STILL))
+
+    assert world.statuses["default/video"].at == world.now
+    assert fleet.scaled == ([1] if what == "message" else [])
+
+
+async def test_a_fleet_at_rest_is_decided_on_again_after_some_minutes_whatever_happens(
+    world: World,
+) -> None:
+    await rested(world, Fleet("video"))
+    world.now += 600
+
+    await world.loop.tick(["default/video"], **STILL)
+
+    assert world.statuses["default/video"].at == world.now
+
+
+async def test_what_came_after_a_long_rest_is_taken_for_news_of_the_last_moment() -> None:
+    """Twenty messages within a second are not twenty in the minutes since the last decision."""
+    rates = []
+    for looks in (STILL, {}):
+        world = World()
+        await rested(world, Fleet("video"))
+        for _ in range(12):
+            world.now += 10
+            await world.loop.tick(["default/video"], **looks)
+        world.now += 1
+        world.lengths["video"] = 20
+        await world.loop.tick(["default/video"])
+        rates.append(world.statuses["default/video"].arrival_rate_per_s)
+    assert rates[0] == rates[1]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import pytest
 
 from sluiceway.broker.reading import Heard
-from sluiceway.report.visibility import REMEMBERED_S, Timeouts, timeouts_of
+from sluiceway.report.visibility import REMEMBERED_S, Neighbours, Timeouts, timeouts_of
 from sluiceway_worker.wire import CONSUMING, Heartbeat
 
 VIDEO = "shop/video"
@@ -21,12 +22,27 @@ def beat(fleet: str, timeout_s: float, *, worker: str = "", **more: Any) -> Hear
     return Heard(heartbeat=one, age_s=0.1)
 
 
-def heard(
-    *beats: Heard, before: Timeouts | None = None, at: float = 0.0, prefix: str = ""
-) -> Timeouts:
+class Known:
+    """What is known of ``VIDEO``, look after look."""
+
+    def __init__(self) -> None:
+        self.timeouts = Timeouts()
+        self._books: defaultdict[str, Neighbours] = defaultdict(Neighbours)
+
+    def hear(self, *beats: Heard, at: float = 0.0, prefix: str = "") -> Known:
+        own = [one for one in beats if one.heartbeat.fleet == VIDEO]
+        book = self._books[prefix]
+        book.hear(beats, at)
+        self.timeouts = timeouts_of(prefix, own, book.shortest_but(VIDEO), self.timeouts)
+        return self
+
+    def warnings(self, longest_task_s: float) -> tuple[str, ...]:
+        return self.timeouts.warnings(longest_task_s)
+
+
+def heard(*beats: Heard, before: Known | None = None, at: float = 0.0, prefix: str = "") -> Known:
     """What is known of ``VIDEO`` after these heartbeats."""
-    own = [one for one in beats if one.heartbeat.fleet == VIDEO]
-    return timeouts_of(VIDEO, prefix, own, beats, before or Timeouts(), at=at)
+    return (before or Known()).hear(*beats, at=at, prefix=prefix)
 
 
 def test_one_that_is_not_above_the_longest_task_is_told() -> None:
@@ -60,6 +76,12 @@ def test_a_neighbour_with_a_shorter_one_is_named_and_warns_nobody_of_itself() ->
     assert heard(*longer).warnings(600.0) == ()
 
 
+def test_of_many_neighbours_the_one_with_the_shortest_is_named() -> None:
+    beats = [beat(f"shop/{n}", 3_600.0 + n) for n in (3, 1, 2)]
+    (warning,) = heard(*beats, beat(VIDEO, 10_800.0)).warnings(600.0)
+    assert warning.startswith("the workers of shop/1 share")
+
+
 def test_a_neighbour_need_not_be_a_taskqueue() -> None:
     (warning,) = heard(beat(VIDEO, 10_800.0), beat("", 60.0, worker="by-hand")).warnings(600.0)
     assert warning.startswith("workers that name no TaskQueue share")
@@ -67,7 +89,9 @@ def test_a_neighbour_need_not_be_a_taskqueue() -> None:
 
 def test_the_fleet_s_own_workers_are_no_neighbours_though_they_name_no_fleet() -> None:
     own = [beat("", 60.0, worker="web-1")]
-    known = timeouts_of(VIDEO, "", own, own, Timeouts(), at=0.0)
+    book = Neighbours()
+    book.hear(own, at=0.0)
+    known = timeouts_of("", own, book.shortest_but(VIDEO), Timeouts())
     assert known.own_s == 60.0
     assert known.warnings(10.0) == ()
 

@@ -45,23 +45,26 @@ def registry_for(
             private_key_path=now.private_key_path,
         )
 
+    # Coroutines, though nothing is waited for: kopf runs plain functions in other threads.
     # kopf calls no event handler before the index has everything that exists.
     @kopf.index(*TASKQUEUES, registry=registry)
-    def taskqueues(body: kopf.Body, **_: Any) -> None:
+    async def taskqueues(body: kopf.Body, **_: Any) -> None:
         specs.put_taskqueue(_plain(body))
 
     @kopf.index(*WORKERCLASSES, registry=registry)
-    def workerclasses(body: kopf.Body, **_: Any) -> None:
+    async def workerclasses(body: kopf.Body, **_: Any) -> None:
         specs.put_class(_plain(body))
 
     @kopf.on.event(*TASKQUEUES, registry=registry)
-    def taskqueue_event(event: Any, uid: str, namespace: str | None, name: str, **_: Any) -> None:
+    async def taskqueue_event(
+        event: Any, uid: str, namespace: str | None, name: str, **_: Any
+    ) -> None:
         if event["type"] == "DELETED":
             specs.remove_taskqueue(f"{namespace}/{name}", uid)
         specs.now_complete()
 
     @kopf.on.event(*WORKERCLASSES, registry=registry)
-    def workerclass_event(event: Any, name: str, **_: Any) -> None:
+    async def workerclass_event(event: Any, name: str, **_: Any) -> None:
         if event["type"] == "DELETED":
             specs.remove_class(name)
         specs.now_complete()

@@ -17,18 +17,23 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
+from zlib import crc32
 
 from sluiceway.act.carry_out import Leases, carry_out
 from sluiceway.decide.attention import at_rest, could_act, may_park
 from sluiceway.decide.chain import decide
 from sluiceway.decide.history import History
-from sluiceway.observe import Memory, Reading, RunningWorker, Watched, observe
+from sluiceway.decide.observation import Observation
+from sluiceway.observe import Memory, Reading, RunningWorker, Watched, observe, shows_nothing
 from sluiceway.report.status import FleetStatus, status_of
-from sluiceway.report.visibility import Timeouts, timeouts_of
+from sluiceway.report.visibility import Neighbours, Timeouts, timeouts_of
 from sluiceway.report.work import fleet_work
+from sluiceway.rounds import Pace, Rounds
 from sluiceway_worker.wire import PARKING_TTL_MS
+
+__all__ = ["BrokerLoop", "Commands", "Fleet", "Pace", "Reader", "Reporter", "Wakes"]
 
 
 class Fleet(Protocol):
@@ -90,7 +95,11 @@ class Wakes(Protocol):
     """Says when a queue has changed (observe.waking)."""
 
     async def arm(self, fleets: Iterable[Watched], *, acting: Container[str]) -> None:
-        """Say it of the fleets in ``acting`` from now on, in place of those before."""
+        """Say it of those of these fleets that are in ``acting`` from now on, and of the
+        others not; of all that are not named here nothing changes."""
+
+    def drop(self, key: str) -> None:
+        """Say it no more of this fleet."""
 
     def problem(self, watched: Watched) -> str | None:
         """Why it cannot say so of this fleet."""
@@ -105,19 +114,11 @@ class Reporter(Protocol):
     def add(self, status: FleetStatus) -> None:
         """A fleet was observed, decided on and acted for."""
 
+    def still(self, fleet: str, at: float) -> None:
+        """A fleet at rest was looked at, and all is as its last status says."""
+
     def failed(self, fleet: str, at: float, exc: Exception) -> None:
         """A fleet's tick ended with an error; its workers stay as they are."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pace:
-    """How often a broker is looked at, seconds."""
-
-    busy_s: float = 2.0
-    """While a fleet has workers or work."""
-    idle_s: float = 10.0
-    """While all are at rest; the broker says when a queue changes, or those that it
-    cannot say it of are looked at every second."""
 
 
 _LISTEN_S = 60.0
@@ -126,8 +127,26 @@ _LISTEN_S = 60.0
 _STAND_BY_S = PARKING_TTL_MS / 3000
 """Until a broker is told again that a fleet will be started in time."""
 
-_SHORTEST_S = 0.05
-"""Between two ticks that decisions asked for: a moment named twice must not spin."""
+_SLICE = 100
+"""Fleets between which the event loop is given to others: a Lease must be renewed."""
+
+_TICK_S = 5.0
+"""What a tick does not come to in this time is left to the next, which follows at once: a
+lease that asks a worker to drain lasts three times as long, and those come first."""
+
+_STILL_S = 300.0
+"""After so long, at most, a fleet is decided on anew though nothing about it has changed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Still:
+    """What a fleet at rest was decided on; as long as this holds, so does the decision."""
+
+    observation: Observation
+    trouble: str | None
+    not_waking: str | None
+    until: float
+    """Unix seconds."""
 
 
 @dataclass(slots=True)
@@ -139,11 +158,11 @@ class _Past:
     leased: frozenset[str] = frozenset()
     status: FleetStatus | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
-    at_rest: bool = False
     acting: bool = False
     """Whether a message would be news that it could act on."""
-    due: float | None = None
-    """When its decision asked to be looked at again, Unix seconds."""
+    still: _Still | None = None
+    still_at: float | None = None
+    """When it was last seen to be still, Unix seconds."""
     stood_by_at: float = float("-inf")
     """When it was last said that it will be started in time, Unix seconds."""
 
@@ -173,29 +192,32 @@ class BrokerLoop:
         self._wakes = wakes
         self._report = report
         self._clock = clock
-        self._pace = pace
+        self._rounds = Rounds(pace)
         self._ticked = ticked
         self._fleets: dict[str, Fleet] = {}
         self._pasts: dict[str, _Past] = {}
-        self._touched: set[str] = set()
+        self._neighbours: defaultdict[str, Neighbours] = defaultdict(Neighbours)
+        """By key prefix."""
         self._something = asyncio.Event()
 
     def put(self, fleet: Fleet) -> None:
         """Take a fleet in, or its new spec, and look at it at once."""
-        self._fleets[fleet.watched.key] = fleet
-        self._pasts.setdefault(fleet.watched.key, _Past())
-        self.touch(fleet.watched.key)
+        key = fleet.watched.key
+        self._fleets[key] = fleet
+        self._pasts.setdefault(key, _Past())
+        self._rounds.put(key)
+        self._something.set()
 
     def drop(self, key: str) -> None:
         """Leave a fleet alone from now on."""
         self._fleets.pop(key, None)
         self._pasts.pop(key, None)
-        self._touched.discard(key)
+        self._rounds.drop(key)
+        self._wakes.drop(key)
 
     def touch(self, key: str) -> None:
         """Something about this fleet changed: look at it at once."""
-        if key in self._fleets:
-            self._touched.add(key)
+        if self._rounds.touch(key):
             self._something.set()
 
     async def run(self) -> None:
@@ -211,47 +233,97 @@ class BrokerLoop:
 
     async def _tick_on(self) -> None:
         monotonic = asyncio.get_running_loop().time
-        looked_at_all = float("-inf")
         while True:
+            self._something.clear()
             began = monotonic()
-            if began >= looked_at_all + self._pause_s():
-                looked_at_all = began
-                await self.tick(list(self._fleets))
-            else:
-                await self.tick(self._touched | self._called_for())
+            keys, routine = self._rounds.take(began, self._clock())
+            if keys:
+                await self.tick(keys, routine=routine)
+                self._rounds.took(began, monotonic())
             self._ticked(monotonic() - began)
-            # The pause is asked for anew: a fleet that was woken is at rest no more.
-            all_due_in = looked_at_all + self._pause_s() - monotonic()
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(min(all_due_in, self._until_called_for_s()), 0.0)):
+                async with asyncio.timeout(self._rounds.wait_s(monotonic(), self._clock())):
                     await self._something.wait()
 
-    async def tick(self, keys: Iterable[str]) -> None:
-        """Look at these fleets in one round trip, decide, act and report for each."""
+    async def tick(self, keys: Iterable[str], *, routine: Container[str] = ()) -> None:
+        """Look at these fleets in one round trip, decide, act and report for each.
+
+        Args:
+            routine: those of which nothing says that they changed.
+        """
         fleets = [self._fleets[key] for key in keys if key in self._fleets]
-        pasts = [self._pasts[fleet.watched.key] for fleet in fleets]
-        self._touched.difference_update(fleet.watched.key for fleet in fleets)
-        if not self._touched:
-            self._something.clear()
-        for past in pasts:
-            past.due = None
         try:
             reading = await self._reader.read([fleet.watched for fleet in fleets])
         except Exception as exc:  # a defect: a broker's trouble comes as a reading
             for fleet in fleets:
                 self._report.failed(fleet.watched.key, self._clock(), exc)
             return
-        await asyncio.gather(
-            *(
-                self._guarded(fleet, past, reading)
-                for fleet, past in zip(fleets, pasts, strict=True)
-            )
-        )
-        await self._tidy(fleets, reading)
+        for watched in {fleet.watched.prefix: fleet.watched for fleet in fleets}.values():
+            self._neighbours[watched.prefix].hear(reading.heard(watched), self._clock())
+        anew = await self._but_the_still(fleets, reading, routine)
+        looked_at = await self._in_slices(anew, reading)
+        await self._tidy(fleets, looked_at, reading)
         await self._wakes.arm(
-            [fleet.watched for fleet in self._fleets.values()],
-            acting={key for key, past in self._pasts.items() if past.acting},
+            (fleet.watched for fleet in looked_at),
+            acting={key for fleet in looked_at if self._acts(key := fleet.watched.key)},
         )
+
+    async def _but_the_still(
+        self, fleets: Sequence[Fleet], reading: Reading, routine: Container[str]
+    ) -> list[Fleet]:
+        """Those about which something may have changed; of the others it is told that nothing
+        has."""
+        anew = []
+        for number, fleet in enumerate(fleets):
+            key, now = fleet.watched.key, self._clock()
+            past = self._pasts.get(key)
+            if past is None:
+                continue
+            if key in routine and self._is_still(fleet, past, reading, now):
+                past.still_at = now
+                self._report.still(key, now)
+            else:
+                anew.append(fleet)
+            if number % (10 * _SLICE) == 0:
+                await asyncio.sleep(0)
+        # Who holds leases must renew them in time.
+        return sorted(anew, key=lambda fleet: not self._has_leases(fleet))
+
+    def _has_leases(self, fleet: Fleet) -> bool:
+        past = self._pasts.get(fleet.watched.key)
+        return past is not None and bool(past.leased)
+
+    def _acts(self, key: str) -> bool:
+        past = self._pasts.get(key)
+        return past is not None and past.acting
+
+    def _is_still(self, fleet: Fleet, past: _Past, reading: Reading, now: float) -> bool:
+        still = past.still
+        return (
+            still is not None
+            and now < still.until
+            and fleet.replicas == 0
+            and fleet.trouble == still.trouble
+            and self._wakes.problem(fleet.watched) == still.not_waking
+            and shows_nothing(reading, fleet.watched)
+        )
+
+    async def _in_slices(self, fleets: Sequence[Fleet], reading: Reading) -> list[Fleet]:
+        """Those that were come to; the others are for the next tick."""
+        monotonic = asyncio.get_running_loop().time
+        until = monotonic() + _TICK_S
+        for start in range(0, len(fleets), _SLICE):
+            if monotonic() > until:
+                for fleet in fleets[start:]:
+                    self.touch(fleet.watched.key)
+                return list(fleets[:start])
+            some = [
+                (fleet, past)
+                for fleet in fleets[start : start + _SLICE]
+                if (past := self._pasts.get(fleet.watched.key)) is not None
+            ]
+            await asyncio.gather(*(self._guarded(fleet, past, reading) for fleet, past in some))
+        return list(fleets)
 
     async def _guarded(self, fleet: Fleet, past: _Past, reading: Reading) -> None:
         """One fleet's error is told, and stays its own."""
@@ -261,19 +333,21 @@ class BrokerLoop:
         except Exception as exc:
             self._report.failed(fleet.watched.key, now, exc)
 
-    async def _tidy(self, fleets: Sequence[Fleet], reading: Reading) -> None:
+    async def _tidy(
+        self, fleets: Sequence[Fleet], looked_at: Sequence[Fleet], reading: Reading
+    ) -> None:
         """What is one for a key prefix, however many fleets share it: the list of workers,
         and what is parked."""
+        one_of = {fleet.watched.prefix: fleet.watched for fleet in fleets}
         groups: defaultdict[str, list[Fleet]] = defaultdict(list)
-        for fleet in fleets:
+        for fleet in looked_at:
             groups[fleet.watched.prefix].append(fleet)
-        for alike in groups.values():
-            watched, now = alike[0].watched, self._clock()
-            commands = self._leases(watched)
+        for prefix, watched in one_of.items():
+            commands, now = self._leases(watched), self._clock()
             try:
                 if due := reading.due(watched, now):
                     await commands.release(due, reading.at(watched, now))
-                await self._stand_by(alike, reading, commands, now)
+                await self._stand_by(groups[prefix], reading, commands, now)
                 if gone := reading.gone(watched):
                     await commands.forget(gone)
             except Exception as exc:
@@ -299,6 +373,7 @@ class BrokerLoop:
 
     async def _reconcile(self, fleet: Fleet, past: _Past, reading: Reading, now: float) -> None:
         watched = fleet.watched
+        self._catch_up(past, watched)
         observation, past.memory = observe(
             reading,
             watched,
@@ -311,8 +386,8 @@ class BrokerLoop:
         )
         decision = decide(watched.taskqueue.spec, observation, past.history, now)
         past.history = decision.history
-        past.due = decision.wake_at
-        past.at_rest = at_rest(observation, decision)
+        rests = at_rest(observation, decision)
+        self._rounds.decided(watched.key, at_rest=rests, call_at=decision.wake_at)
         past.acting = could_act(watched.taskqueue.spec, observation, decision)
         try:
             before, past.leased = past.leased, past.leased | frozenset(decision.drain)
@@ -326,41 +401,48 @@ class BrokerLoop:
         finally:
             # What was seen and decided is news also where it could not be carried out.
             past.timeouts = timeouts_of(
-                watched.key,
                 watched.prefix,
                 past.memory.latest,
-                reading.heard(watched),
+                self._neighbours[watched.prefix].shortest_but(watched.key),
                 past.timeouts,
-                at=now,
             )
             longest_task_s = watched.taskqueue.spec.worker.longest_task
+            not_waking, trouble = self._wakes.problem(watched), fleet.trouble
+            before_status = past.status
             past.status = status_of(
                 watched.key,
                 observation,
                 decision,
                 asked=fleet.replicas,
-                not_waking=self._wakes.problem(watched),
-                trouble=fleet.trouble,
-                before=past.status,
+                not_waking=not_waking,
+                trouble=trouble,
+                before=before_status,
                 work=fleet_work(past.memory.latest, observation),
                 target_wait_s=watched.taskqueue.spec.scaling.target.max_wait,
                 longest_task_s=longest_task_s,
                 timeout_warnings=past.timeouts.warnings(longest_task_s),
             )
             self._report.add(past.status)
+        if rests and decision.wake_at is None and _says_the_same(before_status, past.status):
+            # Not all at the same moment.
+            lasts_s = _STILL_S * (0.5 + crc32(watched.key.encode()) / 2**33)
+            past.still = _Still(
+                observation=observation,
+                trouble=trouble,
+                not_waking=not_waking,
+                until=now + lasts_s,
+            )
 
-    def _pause_s(self) -> float:
-        """Until all fleets are looked at again, whatever happens."""
-        at_rest = all(past.at_rest for past in self._pasts.values())
-        return self._pace.idle_s if at_rest else self._pace.busy_s
+    def _catch_up(self, past: _Past, watched: Watched) -> None:
+        """Learn from the looks that found a fleet still: the last of them stands for all."""
+        still, at = past.still, past.still_at
+        past.still = past.still_at = None
+        if still is not None and at is not None:
+            observation = replace(still.observation, at=at)
+            decision = decide(watched.taskqueue.spec, observation, past.history, at)
+            past.history = decision.history
 
-    def _called_for(self) -> set[str]:
-        now = self._clock()
-        return {
-            key for key, past in self._pasts.items() if past.due is not None and past.due <= now
-        }
 
-    def _until_called_for_s(self) -> float:
-        now = self._clock()
-        waits = (past.due - now for past in self._pasts.values() if past.due is not None)
-        return max(min(waits, default=float("inf")), _SHORTEST_S)
+def _says_the_same(before: FleetStatus | None, now: FleetStatus) -> bool:
+    """Whether nothing but the time moves."""
+    return before is not None and not now.arrival_rate_per_s and replace(before, at=now.at) == now

@@ -208,13 +208,15 @@ async def test_thousands_of_pushes_in_a_row_are_taken(a_fleet, waking, armed, re
 async def test_brokers_that_no_fleet_uses_any_more_are_hung_up_on(
     a_fleet, waking, armed, redis_server, until
 ):
-    await armed(a_fleet("video"))
+    video = a_fleet("video")
+    await armed(video)
     client = redis_server.client()
 
     async def listeners():
         return [c for c in client.client_list() if "t" in c["flags"]]
 
     assert len(await listeners()) == 1
+    waking.drop(video.key)
     await waking.arm([], acting=set())
     await until(listeners, lambda found: not found)
 

@@ -7,6 +7,7 @@ it would not give is ``None`` or a sentence.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -81,6 +82,15 @@ class WorkerFacts:
     dead: tuple[str, ...] = ()
     """Incarnations that are listed and have no heartbeat any more."""
     problem: str | None = None
+    by_fleet: Mapping[str, tuple[Heard, ...]] = field(init=False, repr=False, compare=False)
+    """Those that were heard, by the fleet that they name; "" where they name none."""
+
+    def __post_init__(self) -> None:
+        by_fleet: defaultdict[str, list[Heard]] = defaultdict(list)
+        for one in self.heard:
+            by_fleet[one.heartbeat.fleet].append(one)
+        told = {fleet: tuple(heard) for fleet, heard in by_fleet.items()}
+        object.__setattr__(self, "by_fleet", told)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

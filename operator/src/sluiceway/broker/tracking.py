@@ -46,10 +46,15 @@ class Tracking:
         """Say which queues should wake. One that is not wanted any more is not armed again."""
         if queues == self._wanted:
             return
-        self._to_arm |= queues - self._wanted
-        self._to_arm &= queues
+        new, old = queues - self._wanted, self._wanted - queues
+        self._to_arm |= new
+        self._to_arm -= old
         self._wanted = queues
-        self._owner = {key.encode(): queue for queue in queues for key in queue.list_keys()}
+        for queue in old:
+            for key in queue.list_keys():
+                self._owner.pop(key.encode(), None)
+        for queue in new:
+            self._owner |= {key.encode(): queue for key in queue.list_keys()}
 
     def due(self, now: float) -> list[Command]:
         """The commands to send now; each will be answered by one ``replied``, in order."""

@@ -102,6 +102,10 @@ class ClusterReports:
         self._write(known)
         self._term.looked_at(status)
 
+    def still(self, fleet: str, at: float) -> None:
+        """A fleet at rest was looked at, and all is as its last status says."""
+        self._meters.still(fleet, at)
+
     def failed(self, fleet: str, at: float, exc: Exception) -> None:
         """A fleet's tick ended with an error; its workers stay as they are."""
         if fleet in self._known and not isinstance(exc, NotLeadingError):

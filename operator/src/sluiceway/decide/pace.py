@@ -103,7 +103,8 @@ def _stabilize(s: Situation, wanted: int, recommendations: tuple[hpa.Timed, ...]
         step = Step(
             name="stabilization",
             replicas=0,
-            sentence=f"Idle for {sentences.seconds(s.idle_for_s or 0.0)}: the cooldown is over.",
+            # Not for how long: what moves all the time would make news of a fleet at rest.
+            sentence=f"Idle for the cooldown of {sentences.seconds(s.cooldown_s)}, or longer.",
         )
         return _Held(number=0, step=step)
     number, why = hpa.stabilize(wanted, s.current, recommendations, s.now, s.up, s.down)

@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -244,6 +244,10 @@ class LocalMode:
     def add(self, status: FleetStatus) -> None:
         """A fleet was observed, decided on and acted for (reconcile.Reporter)."""
         self.journal.add(status)
+
+    def still(self, fleet: str, at: float) -> None:
+        """A fleet at rest is as it was (reconcile.Reporter)."""
+        self.journal.add(replace(self.journal.statuses[fleet], at=at))
 
     def failed(self, fleet: str, at: float, exc: Exception) -> None:
         """A fleet's tick ended with an error (reconcile.Reporter)."""

@@ -9,7 +9,17 @@ from one reading to the next it takes and returns as a ``Memory``.
 from sluiceway.observe.assemble import observe
 from sluiceway.observe.memory import Memory
 from sluiceway.observe.reader import BrokerReader, Reading
+from sluiceway.observe.stillness import shows_nothing
 from sluiceway.observe.waking import Waking
 from sluiceway.observe.watched import RunningWorker, Watched
 
-__all__ = ["BrokerReader", "Memory", "Reading", "RunningWorker", "Waking", "Watched", "observe"]
+__all__ = [
+    "BrokerReader",
+    "Memory",
+    "Reading",
+    "RunningWorker",
+    "Waking",
+    "Watched",
+    "observe",
+    "shows_nothing",
+]

@@ -62,7 +62,8 @@ def observe(
     workers = tuple(workers)
     broker = reading.of(watched)
     facts = broker.workers.get(watched.prefix, _NO_WORKERS)
-    heard = fleet_heartbeats(watched, facts.heard, workers)
+    candidates = (*facts.by_fleet.get(watched.key, ()), *facts.by_fleet.get("", ()))
+    heard = fleet_heartbeats(watched, candidates, workers)
     reports = watched.reports or bool(heard)
     # Of a fleet that is to send heartbeats nothing is known without them: what its
     # workers hold stands nowhere else.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Container, Iterable
 
 from sluiceway.broker.address import BrokerAddress
@@ -39,44 +39,82 @@ class Waking:
         self._wakers: dict[BrokerAddress, Waker] = {}
         self._fleets: dict[_Place, set[str]] = {}
         self._places: dict[str, list[_Place]] = {}
+        self._armed: defaultdict[BrokerAddress, set[BrokerQueue]] = defaultdict(set)
+        self._address_of: dict[str, BrokerAddress] = {}
+        self._in_use: Counter[BrokerAddress] = Counter()
+        """How many fleets each broker has, also those that are not armed."""
         self._woken: set[str] = set()
         self._event = asyncio.Event()
 
     async def arm(self, fleets: Iterable[Watched], *, acting: Container[str]) -> None:
-        """Say who should wake from now on, in place of those before.
+        """Say of these fleets who should wake from now on; for all others nothing changes.
 
-        A queue that is not empty when it is armed wakes at once.
+        A queue that is not empty when it is armed wakes at once. Brokers of which all fleets
+        were dropped are hung up on.
 
         Args:
-            fleets: all that are watched; brokers of none of them are hung up on.
             acting: keys (``namespace/name``) of those that could act.
         """
-        addresses: set[BrokerAddress] = set()
-        armed: defaultdict[BrokerAddress, set[BrokerQueue]] = defaultdict(set)
-        self._fleets, self._places = {}, {}
+        changed: set[BrokerAddress] = set()
         for watched in fleets:
+            self._moved(watched.key, watched.address)
             if watched.address is None:
                 continue
-            addresses.add(watched.address)
-            if watched.key not in acting:
-                continue
-            for queue in watched.broker_queues:
-                armed[watched.address].add(queue)
-                place = (watched.address, queue)
-                self._fleets.setdefault(place, set()).add(watched.key)
-                self._places.setdefault(watched.key, []).append(place)
-        for address in self._wakers.keys() - addresses:
-            await self._wakers.pop(address).close()
-        new = {address: self._waker(address) for address in armed.keys() - self._wakers.keys()}
+            places = [(watched.address, queue) for queue in watched.broker_queues]
+            changed |= self._rearm(watched.key, places if watched.key in acting else [])
+        new = {address: self._waker(address) for address in changed - self._wakers.keys()}
         self._wakers |= new
-        for address, waker in self._wakers.items():
-            waker.arm(frozenset(armed[address]))
+        self._tell(changed)
+        for address in self._wakers.keys() - self._in_use.keys():
+            await self._wakers.pop(address).close()
         if new:
             # So that nobody reads of a problem where there is only a beginning.
             tries = [asyncio.ensure_future(waker.tried.wait()) for waker in new.values()]
             _, unsettled = await asyncio.wait(tries, timeout=FIRST_TRY_S)
             for one in unsettled:
                 one.cancel()
+
+    def drop(self, key: str) -> None:
+        """A fleet is watched no more."""
+        self._tell(self._rearm(key, []))
+        self._moved(key, None)
+
+    def _moved(self, key: str, address: BrokerAddress | None) -> None:
+        before = self._address_of.pop(key, None)
+        if before is not None:
+            self._in_use[before] -= 1
+        if address is not None:
+            self._address_of[key] = address
+            self._in_use[address] += 1
+        if before is not None and not self._in_use[before]:
+            del self._in_use[before]
+
+    def _rearm(self, key: str, places: list[_Place]) -> set[BrokerAddress]:
+        """Where the armed queues are others by now."""
+        before = self._places.get(key, [])
+        if places == before:
+            return set()
+        changed: set[BrokerAddress] = set()
+        for place in before:
+            self._fleets[place].discard(key)
+            if not self._fleets[place]:
+                del self._fleets[place]
+                self._armed[place[0]].discard(place[1])
+                changed.add(place[0])
+        for place in places:
+            if place not in self._fleets:
+                self._fleets[place] = set()
+                self._armed[place[0]].add(place[1])
+                changed.add(place[0])
+            self._fleets[place].add(key)
+        self._places.pop(key, None)
+        if places:
+            self._places[key] = places
+        return changed
+
+    def _tell(self, changed: Iterable[BrokerAddress]) -> None:
+        for address in changed:
+            self._wakers[address].arm(frozenset(self._armed[address]))
 
     def problem(self, watched: Watched) -> str | None:
         """Why this fleet is polled and not woken; None while it wakes, or is not armed."""
@@ -135,6 +173,8 @@ class Waking:
         """Armed fleets with a queue that would not wake."""
         deaf = {a for a, waker in self._wakers.items() if waker.problem is not None}
         refused = {(a, q) for a, waker in self._wakers.items() for q in waker.problems()}
+        if not deaf and not refused:
+            return set()
         return {
             key
             for place, keys in self._fleets.items()

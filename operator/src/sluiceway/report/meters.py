@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import accumulate
 from typing import Protocol
 
@@ -61,6 +62,8 @@ class FleetMeters(Collector):
     def __init__(self) -> None:
         """No TaskQueue yet."""
         self._statuses: dict[str, FleetStatus] = {}
+        self._still_at: dict[str, float] = {}
+        """When each was looked at last, where that is later than its status."""
         self._counts: dict[str, Counts] = {}
         self._celery = CeleryMeters()
 
@@ -76,7 +79,12 @@ class FleetMeters(Collector):
             # What an earlier leader had asked for is on its count.
             counts.drains += len(set(status.drain) - set(before.drain))
         self._statuses[status.fleet] = status
+        self._still_at.pop(status.fleet, None)
         self._celery.add(status)
+
+    def still(self, fleet: str, at: float) -> None:
+        """A fleet was looked at, and all is as its last status says."""
+        self._still_at[fleet] = at
 
     def failed(self, fleet: str, at: float, exc: Exception) -> None:
         """A fleet's tick ended with an error."""
@@ -100,19 +108,25 @@ class FleetMeters(Collector):
     def drop(self, fleet: str) -> None:
         """A TaskQueue is gone, and so are its series."""
         self._statuses.pop(fleet, None)
+        self._still_at.pop(fleet, None)
         self._counts.pop(fleet, None)
         self._celery.drop(fleet)
 
     def clear(self) -> None:
         """This replica does not lead any more: what it knew grows old from here on."""
         self._statuses.clear()
+        self._still_at.clear()
         self._counts.clear()
         self._celery.clear()
 
     def collect(self) -> Iterator[Family]:
         """All series as they are now; may be called in another thread."""
         # Copied at once: the event loop may add to them meanwhile.
-        statuses = [(_who(one.fleet), one) for one in tuple(self._statuses.values())]
+        still_at = dict(self._still_at)
+        statuses = [
+            (_who(one.fleet), replace(one, at=still_at.get(one.fleet, one.at)))
+            for one in tuple(self._statuses.values())
+        ]
         counts = [(_who(fleet), one) for fleet, one in tuple(self._counts.items())]
         for gauge in FLEET_GAUGES:
             family = _family(gauge)

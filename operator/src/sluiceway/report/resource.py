@@ -176,9 +176,8 @@ def _conditions(seen: Seen, before: Mapping[str, Any]) -> list[dict[str, Any]]:
     told = []
     for one in found:
         was = known.get(one.type, {})
-        since = _time(one.since)
-        if was.get("status") == one.status.value:
-            since = was.get("lastTransitionTime", since)
+        same = was.get("status") == one.status.value
+        since = (same and was.get("lastTransitionTime")) or _time(one.since)
         told.append(
             {
                 "type": one.type,

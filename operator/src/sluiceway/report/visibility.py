@@ -6,8 +6,9 @@ sweeps restores everything that is older than its own setting, whosever it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from heapq import nsmallest
 
 from sluiceway.broker.reading import Heard
 from sluiceway.report.words import seconds
@@ -35,8 +36,8 @@ class Timeouts:
     """The shortest of its workers'; None before one said it."""
     hold_s: float | None = None
     """The longest that one of them holds a task for its ETA; None while none is held."""
-    neighbours: Mapping[str, Said] = field(default_factory=dict)
-    """By what a sentence calls them."""
+    shortest: tuple[str, float] | None = None
+    """The neighbours with the shortest one, as a sentence calls them, and what it is."""
 
     def warnings(self, longest_task_s: float) -> tuple[str, ...]:
         """What is to be mended, as sentences.
@@ -60,10 +61,8 @@ class Timeouts:
                 f"BRPOP, it is given to another meanwhile; {_RAISE} above the longest countdown, "
                 "or let what is far ahead be parked (not with acks: early, nor while paused)"
             )
-        who = min(
-            self.neighbours, key=lambda one: (self.neighbours[one].timeout_s, one), default=""
-        )
-        if who and (shorter_s := self.neighbours[who].timeout_s) < own_s:
+        who, shorter_s = self.shortest or ("", own_s)
+        if shorter_s < own_s:
             yield (
                 f"{who} share this database and key prefix, and their visibility timeout is "
                 f"{seconds(shorter_s)} where it is {seconds(own_s)} here: the shorter one counts "
@@ -74,43 +73,61 @@ class Timeouts:
 _RAISE = "set visibility_timeout in the application's broker_transport_options"
 
 
+class Neighbours:
+    """All who are heard under one key prefix, and what they said last: one book for every
+    fleet there, or ten thousand fleets would each keep all others'."""
+
+    def __init__(self) -> None:
+        """Nobody was heard."""
+        self._said: dict[str, Said] = {}
+        self._shortest: list[tuple[float, str]] = []
+
+    def hear(self, heard: Iterable[Heard], at: float) -> None:
+        """Take in all heartbeats of one look.
+
+        Args:
+            at: now, Unix seconds.
+        """
+        now: dict[str, float] = {}
+        for beat in (one.heartbeat for one in heard):
+            who = _name(beat)
+            now[who] = min(now.get(who, beat.visibility_timeout_s), beat.visibility_timeout_s)
+        self._said |= {who: Said(timeout_s=timeout_s, at=at) for who, timeout_s in now.items()}
+        self._said = {w: s for w, s in self._said.items() if at - s.at < REMEMBERED_S}
+        # Whoever asks is one of these: the second shortest is there for the shortest.
+        self._shortest = nsmallest(2, ((said.timeout_s, who) for who, said in self._said.items()))
+
+    def shortest_but(self, fleet: str) -> tuple[str, float] | None:
+        """The shortest of all others, and whose it is; None where nobody else was heard."""
+        own = _workers_of(fleet)
+        return next(((who, shorter_s) for shorter_s, who in self._shortest if who != own), None)
+
+
 def timeouts_of(
-    fleet: str,
-    prefix: str,
-    own: Iterable[Heard],
-    heard: Iterable[Heard],
-    before: Timeouts,
-    *,
-    at: float,
+    prefix: str, own: Iterable[Heard], shortest: tuple[str, float] | None, before: Timeouts
 ) -> Timeouts:
     """What is known after another look.
 
     Args:
-        fleet: ``namespace/name``.
-        own: its heartbeats.
-        heard: all heartbeats under its key prefix, whosever they are. None of either where
-            they could not be read.
+        own: the fleet's heartbeats; none where they could not be read.
+        shortest: as ``Neighbours.shortest_but`` has it.
         before: what was known.
-        at: now, Unix seconds.
     """
     if before.prefix != prefix:
         before = Timeouts(prefix=prefix)
-    beats = {one.heartbeat.incarnation: one.heartbeat for one in own}
-    others: dict[str, Said] = {}
-    for beat in (one.heartbeat for one in heard):
-        if beat.fleet != fleet and beat.incarnation not in beats:
-            who, timeout_s = _name(beat), beat.visibility_timeout_s
-            known_s = others[who].timeout_s if who in others else timeout_s
-            others[who] = Said(timeout_s=min(known_s, timeout_s), at=at)
-    holds = (beat.longest_hold_s for beat in beats.values())
-    remembered = {w: s for w, s in before.neighbours.items() if at - s.at < REMEMBERED_S}
+    beats = [one.heartbeat for one in own]
+    holds = (beat.longest_hold_s for beat in beats)
     return Timeouts(
         prefix=prefix,
-        own_s=min((one.visibility_timeout_s for one in beats.values()), default=before.own_s),
+        own_s=min((one.visibility_timeout_s for one in beats), default=before.own_s),
         hold_s=max((hold_s for hold_s in holds if hold_s is not None), default=None),
-        neighbours={**remembered, **others},
+        shortest=shortest,
     )
 
 
 def _name(beat: Heartbeat) -> str:
-    return f"the workers of {beat.fleet}" if beat.fleet else "workers that name no TaskQueue"
+    return _workers_of(beat.fleet) if beat.fleet else "workers that name no TaskQueue"
+
+
+def _workers_of(fleet: str) -> str:
+    return f"the workers of {fleet}"
