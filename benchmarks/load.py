@@ -31,9 +31,12 @@ class Load:
         self._longest_s = longest_s
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._publish, daemon=True)
-        self._app = Celery(broker=field_.url, set_as_current=False)
+        self._app = Celery(broker=field_.kombu_url, set_as_current=False)
         self._app.conf.task_ignore_result = True
-        self._app.conf.broker_transport_options = {"priority_steps": list(PRIORITIES)}
+        self._app.conf.broker_transport_options = {
+            **field_.options,
+            "priority_steps": list(PRIORITIES),
+        }
 
     def __enter__(self) -> Load:
         self._thread.start()

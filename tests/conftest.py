@@ -40,6 +40,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--soak", action="store_true", help="repeat what may go wrong many times (make soak)"
     )
+    parser.addoption(
+        "--times", type=int, help="do what may happen to workers so often, in the scenes that count"
+    )
+    parser.addoption("--figures", type=Path, help="append what these counted to this file, as JSON")
 
 
 def free_port() -> int:

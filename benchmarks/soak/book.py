@@ -108,6 +108,10 @@ _COUNTED = {
     "grace_ran_out": "graces ran out",
     "stranded_never_started": "of the stranded never begun",
     "publishing_failed": "publishings failed",
+    "operators_killed": "operators killed",
+    "forgotten": "tasks of which Redis itself forgot something",
+    "forgotten_lost": "of them lost by it",
+    "forgotten_run_twice": "of them run twice",
     "subtasks_published_again": "subtasks published again by a parent that ran again",
     "passed": "scenes passed",
     "failed": "scenes failed",
@@ -121,5 +125,6 @@ def _more(total: Result) -> str:
             seconds = spread(total[name])
             said.append(f"{words} after {seconds['median']} s, at worst {seconds['worst']} s")
     said += [f"{total[name]} {words}" for name, words in _COUNTED.items() if total.get(name)]
+    said += [f"at {len(set(total['points']))} different points"] if total.get("points") else []
     said += [str(total["said"])] if total.get("said") else []
     return "; ".join(said)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks import drains, kills
 from benchmarks.common import Result
-from benchmarks.soak import leaving, orphaned, restarts, subtasks
+from benchmarks.soak import failovers, leaving, orphaned, restarts, steps, subtasks
 from benchmarks.soak.scenes import scenes
 
 
@@ -28,8 +28,10 @@ class Row:
     needs_nodes: bool = False
 
 
-_BY_FORCE = ("lost", "run_twice", "stranded")
+_BY_FORCE = ("failed", "lost", "run_twice", "stranded")
 """What a killed worker ran is cut, and runs again."""
+_UNASKED = ("failed", "lost", "run_twice", "run_again", "cut", "stranded")
+"""Nobody was ended by force: nothing is cut, and nothing runs again."""
 
 ROWS = (
     Row(
@@ -56,6 +58,24 @@ ROWS = (
         full=20,
         part=1,
         run=orphaned.run,
+    ),
+    Row(
+        name="steps-drain",
+        event="the operator is killed at one step of a drain after the other",
+        small=1,
+        full=40,
+        part=5,
+        run=steps.drains,
+        never=_UNASKED,
+    ),
+    Row(
+        name="steps-recovery",
+        event="the operator is killed at one step of a recovery after the other",
+        small=1,
+        full=40,
+        part=5,
+        run=steps.recoveries,
+        never=_BY_FORCE,
     ),
     Row(
         name="graces",
@@ -119,43 +139,58 @@ ROWS = (
         never=(),
     ),
     Row(
-        name="nodes",
-        event="50 scale-downs of pods with 10 rollouts, on nodes",
-        small=0,
-        full=1,
-        part=1,
-        run=scenes("test_no_task_is_lost.py"),
-        never=("failed",),
-        needs_nodes=True,
+        name="failovers",
+        event="the broker fails over by Sentinel: its primary is killed, killed while the replica "
+        "lacks some, told to change places, in turn",
+        small=3,
+        full=60,
+        part=6,
+        run=failovers.run,
+        never=("lost", "run_twice", "cut", "stranded", "still_held"),
     ),
-    Row(
-        name="nodes-operator",
-        event="leaders killed (20 times), frozen, refused; the API server away, on nodes",
-        small=0,
-        full=1,
-        part=1,
-        run=scenes("test_operator_trouble.py"),
-        never=("failed",),
-        needs_nodes=True,
+    *(
+        Row(
+            name=f"nodes-{name}",
+            event=f"{event}, on nodes",
+            small=0,
+            full=full,
+            part=10,
+            run=scenes("test_workers_are_taken_away.py", named=named),
+            never=never,
+            needs_nodes=True,
+        )
+        for name, named, full, never, event in (
+            ("drains", "drained_node", 20, _UNASKED, "`kubectl drain`"),
+            ("evictions", "evicted", 20, _UNASKED, "a worker is evicted"),
+            ("forced", "deleted_by_force", 10, _BY_FORCE, "a pod is deleted by force"),
+            ("frozen", "freezes", 4, _BY_FORCE, "a node freezes, and thaws"),
+            ("gone", "node_that_is_gone", 4, _BY_FORCE, "a node loses its power and is deleted"),
+        )
     ),
-    Row(
-        name="nodes-broker",
-        event="the broker is stopped for a minute, on nodes",
-        small=0,
-        full=1,
-        part=1,
-        run=scenes("test_broker_trouble.py"),
-        never=("failed",),
-        needs_nodes=True,
-    ),
-    Row(
-        name="nodes-drift",
-        event="ten minutes of scaling, after which `kubectl diff` shows nothing, on nodes",
-        small=0,
-        full=1,
-        part=1,
-        run=scenes("test_nothing_drifts.py"),
-        never=("failed",),
-        needs_nodes=True,
+    *(
+        Row(
+            name=f"nodes-{name}",
+            event=f"{event}, on nodes",
+            small=0,
+            full=1,
+            part=1,
+            run=scenes(file),
+            never=("failed",),
+            needs_nodes=True,
+        )
+        for name, file, event in (
+            ("work", "test_no_task_is_lost.py", "50 scale-downs of pods with 10 rollouts"),
+            (
+                "operator",
+                "test_operator_trouble.py",
+                "leaders killed (20 times), frozen, refused; the API server away",
+            ),
+            ("broker", "test_broker_trouble.py", "the broker is stopped for a minute"),
+            (
+                "drift",
+                "test_nothing_drifts.py",
+                "ten minutes of scaling, after which `kubectl diff` shows nothing",
+            ),
+        )
     ),
 )

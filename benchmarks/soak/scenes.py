@@ -1,10 +1,12 @@
-"""The rows that need nodes: scenes of tests/e2e, as often as they do it with ``--soak``.
+"""The rows that need nodes: scenes of tests/e2e, which count in a ledger of their own.
 
-They count in a ledger of their own, and fail where a task was lost, cut or run twice.
+A scene that counts as the other rows do is told how often (``--times``) and writes its figures
+down; the others do it as often as ``--soak`` says, and pass or fail.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -19,18 +21,28 @@ ROOT = Path(__file__).parents[2]
 _SAID = re.compile(r"\d+ scale-downs, .*")
 
 
-def scenes(*files: str) -> Callable[[int, int], Result]:
-    """A row that runs these files of tests/e2e once."""
+def scenes(file: str, *, named: str = "") -> Callable[[int, int], Result]:
+    """A row that runs a file of tests/e2e once.
+
+    Args:
+        named: only the scenes with this in their names, which count.
+    """
 
     def run(times: int, seed: int) -> Result:
         with tempfile.TemporaryDirectory(prefix="scenes-") as folder:
-            report = Path(folder) / "report.xml"
-            command = [sys.executable, "-m", "pytest", "--cluster=local", "--soak", "-q"]
-            command += [f"--junit-xml={report}", *(f"tests/e2e/{file}" for file in files)]
+            report, counted = Path(folder) / "report.xml", Path(folder) / "figures.jsonl"
+            command = [sys.executable, "-m", "pytest", "--cluster=local", "-q", f"tests/e2e/{file}"]
+            command += ["-k", named, f"--times={times}"] if named else ["--soak"]
+            command += [f"--junit-xml={report}", f"--figures={counted}"]
             ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
             if not report.exists():
                 raise RuntimeError(f"the scenes did not run: {ended.stdout[-2000:]}{ended.stderr}")
-            return _read(report) | {"said": "; ".join(_SAID.findall(ended.stdout))}
+            figures = _read(report)
+            if figures["failed"]:
+                print(ended.stdout[-20_000:], flush=True)
+            for line in counted.read_text().splitlines() if counted.exists() else ():
+                figures |= json.loads(line)
+            return figures | {"said": "; ".join(_SAID.findall(ended.stdout))}
 
     return run
 

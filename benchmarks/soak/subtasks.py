@@ -54,7 +54,7 @@ async def _run(field: Field, times: int, chance: random.Random) -> Result:
             await asyncio.to_thread(field.settle, sent)
     # The parent runs again, as it must, and publishes its subtask again.
     twice = {one for one in subtasks if field.events("published")[one] > 1}
-    figures = Verdict(sent, killed, published_again=twice).figures(field)
+    figures = Verdict(sent, killed, may_run_twice=twice).figures(field)
     return figures | {"subtasks_published_again": len(twice)}
 
 

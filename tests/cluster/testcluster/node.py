@@ -7,8 +7,12 @@ as well: a node leaves no process behind, however its harness came to its end.
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
+from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 
 from testcluster import cgroups, node_files
@@ -101,12 +105,34 @@ class Node:
             f"--hostname-override={self.pool}",
         )
 
-    def stop(self) -> None:
-        """Take the machine away with all that runs on it, its cgroups and its files."""
+    def freeze(self) -> None:
+        """Stop all that runs on it where it is: connections stay open and nothing answers."""
+        # Whoever starts another at this moment is seen in the next turn.
+        while fresh := [pid for pid in self._processes() if not is_frozen(pid)]:
+            for pid in fresh:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        for pid in self._processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def crash(self) -> None:
+        """End all that runs on it, as when the power fails; ``start`` and ``join`` boot it again.
+
+        What it wrote to its disk is still there then.
+        """
         self._machine.crash()
         for process in self._started:
             process.crash()
+        self._started.clear()
         cgroups.remove(self._port.netns)
+
+    def stop(self) -> None:
+        """Take the machine away with all that runs on it, its cgroups and its files."""
+        self.crash()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def load_image(self, archive: Path) -> None:
@@ -134,6 +160,18 @@ class Node:
     def process(self) -> dict[str, Process]:
         """containerd, kubelet and kube-proxy by name, to freeze and to crash."""
         return {process.name: process for process in self._started}
+
+    def _processes(self) -> list[int]:
+        """All of it, pods included, seen from here."""
+        children = defaultdict(list)
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                fields = stat.read_text(errors="replace").rpartition(")")[2].split()
+                children[int(fields[1])].append(int(stat.parent.name))
+        found = [self.machine, *(process.pid for process in self._started if process.running)]
+        for pid in found:  # grows
+            found += children[pid]
+        return list(dict.fromkeys(found))
 
     def _run(self, name: str, *command: str | Path) -> Process:
         process = Process(name, command, log=self._file(f"{name}.log"), entry=_entry(self.machine))
@@ -187,6 +225,15 @@ class Node:
         except NodeError:
             return False
         return True
+
+
+def is_frozen(pid: int) -> bool:
+    """Whether a process does nothing more: it is stopped, a zombie or gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return True
+    return stat.rpartition(")")[2].split()[0] in "TtZX"
 
 
 def command(machine: int, *arguments: str) -> str:

@@ -99,11 +99,12 @@ class Tasks:
 
     def workers(self) -> set[str]:
         """The pods that have run a task."""
-        return {row[3] for row in self._rows()}
+        return {row[3] for row in self.rows()}
 
     def _by_event(self, event: str) -> Counter[str]:
-        return Counter(row[0] for row in self._rows() if row[1] == event)
+        return Counter(row[0] for row in self.rows() if row[1] == event)
 
-    def _rows(self) -> Iterable[list[str]]:
+    def rows(self) -> Iterable[list[str]]:
+        """(task, ``began`` or ``ended``, Unix seconds, pod) of each, as they came."""
         client: redis.Redis = self._ledger.client
         return [json.loads(row) for row in client.lrange(RUNS, 0, -1)]

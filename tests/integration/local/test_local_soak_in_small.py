@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("row", ["graces", "restarts", "subtasks", "orphaned"])
+@pytest.mark.parametrize("row", ["graces", "restarts", "subtasks", "orphaned", "failovers"])
 def test_under_work_every_task_comes_to_its_end_and_only_what_was_cut_runs_again(
     row: str, tmp_path: Path
 ) -> None:
