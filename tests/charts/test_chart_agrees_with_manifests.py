@@ -69,6 +69,15 @@ def test_the_lease_is_the_only_one_that_it_may_take(helm: Helm) -> None:
         )
 
 
+def test_a_release_of_another_name_has_a_lease_of_its_own(helm: Helm) -> None:
+    """Two in one namespace, each with its own TaskQueues, must both lead."""
+    rendered = helm.render(CHART, release="blue")
+    (container,) = rendered.one("Deployment")["spec"]["template"]["spec"]["containers"]
+    assert "--lease-name=blue-sluiceway" in container["args"]
+    leases = rendered.one("Role", "blue-sluiceway-lease")["rules"][1]
+    assert leases["resourceNames"] == ["blue-sluiceway"]
+
+
 def test_nothing_else_is_granted_to_anybody(helm: Helm) -> None:
     rendered = helm.render(CHART)
     roles = {

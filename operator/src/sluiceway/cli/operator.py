@@ -43,6 +43,13 @@ def operator(
             help="Where the Lease is, by which one of several replicas leads. Default: default.",
         ),
     ] = None,
+    lease_name: Annotated[
+        str,
+        typer.Option(
+            help="What the Lease is called. Operators with TaskQueues of their own in one "
+            "namespace need one each."
+        ),
+    ] = "sluiceway",
     deployment: Annotated[
         str | None,
         typer.Option(
@@ -51,6 +58,24 @@ def operator(
             "with it. Default: none, and the Lease stays.",
         ),
     ] = None,
+    kube_api_qps: Annotated[
+        float,
+        typer.Option(
+            min=1,
+            help="Requests to the API server a second, at most; watches and the Lease apart.",
+        ),
+    ] = 500.0,
+    kube_api_burst: Annotated[
+        int, typer.Option(min=1, help="So many of them at once after a pause.")
+    ] = 1_000,
+    waking_connections: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Brokers that may hold a connection open by which they say that a queue "
+            "changed; the others are asked every second.",
+        ),
+    ] = 1_000,
     address: Annotated[
         str, typer.Option(help="Where /healthz, /readyz and /metrics are served.")
     ] = ":8080",
@@ -81,6 +106,10 @@ def operator(
         namespaces=tuple(namespace or ()),
         dry_run=dry_run,
         lease_namespace=lease_namespace or "default",
+        lease_name=lease_name,
+        kube_api_qps=kube_api_qps,
+        kube_api_burst=kube_api_burst,
+        waking_connections=waking_connections,
         deployment=deployment,
         agent_image=agent_image or f"sluiceway-agent:{version('sluiceway')}",
         kubeconfig=kubeconfig,

@@ -15,7 +15,7 @@ from sluiceway.broker.address import BrokerAddress
 from sluiceway.broker.connection import Brokers
 from sluiceway.cluster.fleet import DeploymentFleet
 from sluiceway.observe import BrokerReader, Watched
-from sluiceway.observe.waking import Waking
+from sluiceway.observe.waking import Places, Waking
 from sluiceway.reconcile import BrokerLoop, Pace, Reporter
 from sluiceway.report.health import Heartbeats
 
@@ -59,6 +59,7 @@ class BrokerLoops:
         *,
         asker: Asker,
         pace: Pace,
+        waking_connections: int,
         report: Reports,
         beats: Heartbeats,
         ticked: Callable[[float], None],
@@ -68,6 +69,8 @@ class BrokerLoops:
 
         Args:
             tasks: where they run; a loop that fails ends the group.
+            waking_connections: brokers that may say when a queue changes, each on a
+                connection of its own; the others are asked every second.
             may_act: asked before anything is written into a broker.
             beats: where each loop shows that it goes on.
             ticked: told after every tick how long it took, seconds.
@@ -75,6 +78,7 @@ class BrokerLoops:
         self._tasks = tasks
         self._asker = asker
         self._pace = pace
+        self._waking_places = Places(waking_connections)
         self._report = report
         self._beats = beats
         self._ticked = ticked
@@ -141,7 +145,7 @@ class BrokerLoops:
         await self._brokers.close()
 
     def _start(self, address: Address) -> _Running:
-        waking = Waking()
+        waking = Waking(places=self._waking_places)
         name = f"the ticks of broker {address}" if address else "the ticks without a broker"
         beat = self._beats.expect(name, TICK_LIMIT_S)
 

@@ -32,6 +32,7 @@ from sluiceway.kube.client import KubeClient
 from sluiceway.kube.errors import NOT_FOUND, KubeError
 from sluiceway.kube.leader import Leadership
 from sluiceway.kube.lease import LeaseStore
+from sluiceway.kube.rate import Rate
 from sluiceway.reconcile import Pace
 from sluiceway.report.event_writer import EventWriter
 from sluiceway.report.health import Heartbeats, not_ready
@@ -40,7 +41,6 @@ from sluiceway.report.status_writer import StatusWriter
 
 log = logging.getLogger(__name__)
 
-LEASE = "sluiceway"
 _ASK_AGAIN_S = 2.0
 _LOOP_LIMIT_S = 30.0
 _STANDING_LIMIT_S = 60.0
@@ -58,6 +58,14 @@ class Options:
     dry_run: bool = False
     """Decide and tell it in the log and the metrics; change nothing."""
     lease_namespace: str = "default"
+    lease_name: str = "sluiceway"
+    """Another one for each operator that has TaskQueues of its own."""
+    kube_api_qps: float = 500.0
+    """Requests to the API server a second, at most; watches and the Lease apart."""
+    kube_api_burst: int = 1_000
+    """So many at once after a pause."""
+    waking_connections: int = 1_000
+    """Brokers that may hold a connection open by which they say that a queue changed."""
     deployment: str | None = None
     """That this is a pod of, in the Lease's namespace; None outside of a cluster."""
     kubeconfig: Path | None = None
@@ -76,8 +84,9 @@ async def run(options: Options, stop: asyncio.Event | None = None) -> None:
             can be done without.
         ServingError: the address cannot be listened on.
     """
+    rate = Rate(options.kube_api_qps, options.kube_api_burst)
     async with (
-        await KubeClient.connect(options.kubeconfig) as client,
+        await KubeClient.connect(options.kubeconfig, rate=rate) as client,
         # Of its own, so that a renewal never waits behind other requests.
         await KubeClient.connect(options.kubeconfig) as lease_client,
     ):
@@ -99,7 +108,7 @@ class Operator:
             LeaseStore(
                 lease_client,
                 namespace=options.lease_namespace,
-                name=LEASE,
+                name=options.lease_name,
                 deployment=options.deployment,
             ),
             identity=self._identity,
@@ -223,6 +232,7 @@ class Operator:
             agent_image=self._options.agent_image,
             asker=Asker(name=self._identity, epoch=epoch),
             pace=self._options.pace,
+            waking_connections=self._options.waking_connections,
             beats=self._beats,
             ticked=self._meters.ticked,
             may_act=lambda: not self._options.dry_run and self._leads(),

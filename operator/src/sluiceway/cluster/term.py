@@ -93,6 +93,7 @@ class Term:
         agent_image: str,
         asker: Asker,
         pace: Pace,
+        waking_connections: int,
         beats: Heartbeats,
         ticked: Callable[[float], None],
         may_act: Callable[[], bool],
@@ -101,6 +102,7 @@ class Term:
 
         Args:
             certificates: a folder for brokers' certificates; nobody else may read it.
+            waking_connections: as in ``BrokerLoops``.
             beats: where each broker's loop shows that it goes on.
             ticked: told after every tick how long it took, seconds.
             may_act: whether messages of dead workers may be moved.
@@ -125,6 +127,7 @@ class Term:
             BrokerLoops,
             asker=asker,
             pace=pace,
+            waking_connections=waking_connections,
             report=reports,
             beats=beats,
             ticked=ticked,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config.config_exception import ConfigException
 
 from sluiceway.kube.errors import UNUSABLE, refused, unanswered, unusable
+from sluiceway.kube.rate import Rate
 
 IN_FLIGHT = 10
 """Requests at a time. Measured: more only lengthen the API server's queue."""
@@ -49,12 +51,15 @@ class Connection:
 class KubeClient:
     """Connections to one API server. Safe to share between coroutines."""
 
-    def __init__(self, configuration: Configuration, kubeconfig: Path | None) -> None:
+    def __init__(
+        self, configuration: Configuration, kubeconfig: Path | None, rate: Rate | None = None
+    ) -> None:
         """Use ``connect`` in place of this.
 
         Args:
             kubeconfig: where credentials are read again when they are refused; None for
                 the service account's, which are read again by themselves.
+            rate: bounds the requests a second; streams do not count.
         """
         self.told: Callable[[str, int | None], None] = lambda method, code: None
         """Told of each request's HTTP method (WATCH for a stream) and the answer's code;
@@ -63,15 +68,17 @@ class KubeClient:
         self._api = ApiClient(configuration)
         self._api.user_agent = _USER_AGENT
         self._turns = asyncio.Semaphore(IN_FLIGHT)
+        self._rate = rate
         self._distrusted = False
 
     @classmethod
-    async def connect(cls, kubeconfig: Path | None = None) -> Self:
+    async def connect(cls, kubeconfig: Path | None = None, *, rate: Rate | None = None) -> Self:
         """Read the configuration; nothing is connected before the first request.
 
         Args:
             kubeconfig: None for what KUBECONFIG names, or else for the pod's service
                 account, or else for ``~/.kube/config``.
+            rate: None for as many requests a second as there are.
 
         Raises:
             KubeError: there is no usable configuration.
@@ -84,7 +91,7 @@ class KubeClient:
             await _load(configuration, kubeconfig)
         except UNUSABLE as exc:
             raise unusable(kubeconfig, exc) from exc
-        return cls(configuration, kubeconfig)
+        return cls(configuration, kubeconfig, rate)
 
     @property
     def server(self) -> str:
@@ -145,6 +152,8 @@ class KubeClient:
         Raises:
             KubeError: no answer within ``timeout_s``, or one that says no.
         """
+        if self._rate is not None and (wait_s := self._rate.take(time.monotonic())) > 0:
+            await asyncio.sleep(wait_s)
         try:
             async with asyncio.timeout(timeout_s), self._turns:
                 response = await self._open(

@@ -26,16 +26,38 @@ FIRST_TRY_S = 0.25
 _Place = tuple[BrokerAddress, BrokerQueue]
 
 
+class Places:
+    """How many brokers may hold a connection open to wake."""
+
+    def __init__(self, most: int) -> None:
+        """All are free."""
+        self.most = most
+        self._free = most
+
+    def take(self) -> bool:
+        """Take one; False where none is free."""
+        if self._free <= 0:
+            return False
+        self._free -= 1
+        return True
+
+    def give_back(self) -> None:
+        """Its connection is closed."""
+        self._free += 1
+
+
 class Waking:
     """Waits until a queue of an armed fleet changes."""
 
-    def __init__(self, *, timeout_s: float = 2.0) -> None:
+    def __init__(self, *, timeout_s: float = 2.0, places: Places | None = None) -> None:
         """Nothing is armed.
 
         Args:
             timeout_s: for a connection to stand.
+            places: shared with others; None where nobody counts.
         """
         self._timeout_s = timeout_s
+        self._connections = places
         self._wakers: dict[BrokerAddress, Waker] = {}
         self._fleets: dict[_Place, set[str]] = {}
         self._places: dict[str, list[_Place]] = {}
@@ -62,11 +84,13 @@ class Waking:
                 continue
             places = [(watched.address, queue) for queue in watched.broker_queues]
             changed |= self._rearm(watched.key, places if watched.key in acting else [])
-        new = {address: self._waker(address) for address in changed - self._wakers.keys()}
+        without = self._armed.keys() - self._wakers.keys()
+        new = {one: self._waker(one) for one in without if self._armed[one] and self._has_place()}
+        changed |= new.keys()
         self._wakers |= new
         self._tell(changed)
         for address in self._wakers.keys() - self._in_use.keys():
-            await self._wakers.pop(address).close()
+            await self._close(address)
         if new:
             # So that nobody reads of a problem where there is only a beginning.
             tries = [asyncio.ensure_future(waker.tried.wait()) for waker in new.values()]
@@ -112,8 +136,8 @@ class Waking:
             self._places[key] = places
         return changed
 
-    def _tell(self, changed: Iterable[BrokerAddress]) -> None:
-        for address in changed:
+    def _tell(self, changed: set[BrokerAddress]) -> None:
+        for address in changed & self._wakers.keys():
             self._wakers[address].arm(frozenset(self._armed[address]))
 
     def problem(self, watched: Watched) -> str | None:
@@ -121,7 +145,9 @@ class Waking:
         if watched.address is None:
             return watched.problem or "the TaskQueue names no broker"
         for address, queue in self._places.get(watched.key, []):
-            waker = self._wakers[address]
+            waker = self._wakers.get(address)
+            if waker is None:
+                return self._no_place()
             if waker.problem is not None:
                 return waker.problem
             if why := waker.problems().get(queue):
@@ -151,9 +177,23 @@ class Waking:
 
     async def close(self) -> None:
         """Hang up on all brokers."""
-        for waker in self._wakers.values():
-            await waker.close()
-        self._wakers = {}
+        for address in list(self._wakers):
+            await self._close(address)
+
+    async def _close(self, address: BrokerAddress) -> None:
+        await self._wakers.pop(address).close()
+        if self._connections is not None:
+            self._connections.give_back()
+
+    def _has_place(self) -> bool:
+        return self._connections is None or self._connections.take()
+
+    def _no_place(self) -> str:
+        most = self._connections.most if self._connections is not None else 0
+        return (
+            f"{most} brokers hold a connection open to wake already (--waking-connections); "
+            "this one is asked every second instead"
+        )
 
     def _waker(self, address: BrokerAddress) -> Waker:
         waker = Waker(
@@ -172,6 +212,7 @@ class Waking:
     def _polled(self) -> set[str]:
         """Armed fleets with a queue that would not wake."""
         deaf = {a for a, waker in self._wakers.items() if waker.problem is not None}
+        deaf |= {a for a, queues in self._armed.items() if queues and a not in self._wakers}
         refused = {(a, q) for a, waker in self._wakers.items() for q in waker.problems()}
         if not deaf and not refused:
             return set()
