@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 from sluiceway.rounds import Pace, Rounds
 
 PACE = Pace(busy_s=2.0, idle_s=10.0)
@@ -91,3 +93,14 @@ def test_looks_that_take_long_leave_half_of_the_time_to_others() -> None:
     assert clocked.wait_s() == 8.0
     clocked.now = 26.0
     assert clocked.take() == (["video"], {"video"})
+
+
+def test_a_far_moment_that_is_named_anew_with_every_decision_takes_no_more_room() -> None:
+    clocked = Clocked("video")
+    sizes = []
+    for number in range(5_000):
+        clocked.rounds.decided("video", at_rest=False, call_at=2 * DAY + number / 8)
+        sizes.append(len(pickle.dumps(clocked.rounds)))
+    assert max(sizes[2_500:]) <= max(sizes[:2_500])
+    clocked.now = DAY + 4_999 / 8
+    assert clocked.take()[0] == ["video"]

@@ -25,6 +25,10 @@ class Pace:
 SHORTEST_S = 0.05
 """Between two looks that decisions asked for: a moment named twice must not spin."""
 
+_OLD = 100
+"""So many calls that were taken back may stand in the heap besides as many as hold: a
+fleet that asks for tomorrow, every two seconds anew, must not fill it until then."""
+
 _SHARE = 0.5
 """Of the time, at most, goes into looks that nothing but the pace asks for."""
 
@@ -82,6 +86,9 @@ class Rounds:
         if call_at is not None:
             self._call_of[key] = call_at
             heapq.heappush(self._calls, (call_at, key))
+            if len(self._calls) > 2 * len(self._call_of) + _OLD:
+                self._calls = [(moment, caller) for caller, moment in self._call_of.items()]
+                heapq.heapify(self._calls)
 
     def take(self, now: float, at: float) -> tuple[list[str], set[str]]:
         """The fleets to look at now, and those among them that only the pace asks for."""
