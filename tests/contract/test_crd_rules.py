@@ -153,11 +153,18 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     ),
     "a Sentinel address has a master's name": (
         [
-            "redis://r/0",
-            "sentinel://s/0?master_name=mymaster",
-            "sentinel://a;sentinel://b/0?ssl_cert_reqs=none&master_name=m",
+            {},
+            {"url": "redis://r/0"},
+            {"url": "sentinel://s/0?master_name=mymaster"},
+            {"url": "sentinel://a;sentinel://b/0?ssl_cert_reqs=none&master_name=m"},
+            {"url": "sentinel://s/0", "masterName": "mymaster"},
+            {"urlFrom": {"env": "A"}, "masterName": "mymaster"},
         ],
-        ["sentinel://s/0", "sentinel://s?master_name=", "sentinel://s/0?name=mymaster"],
+        [
+            {"url": "sentinel://s/0"},
+            {"url": "sentinel://s?master_name="},
+            {"url": "sentinel://s/0?name=mymaster"},
+        ],
     ),
     "the priority steps begin at 0": (
         [[0], [0, 3, 6, 9], [0, 0]],

@@ -48,8 +48,8 @@ MALFORMED = {
     ),
     "a field that nothing resembles": (
         spec("broker: {hostname: redis}"),
-        "spec.broker.hostname: Unknown field: write one of url, urlFrom, tls, keyPrefix, "
-        "prioritySteps, separator, visibilityTimeout, or remove it",
+        "spec.broker.hostname: Unknown field: write one of url, urlFrom, tls, masterName, "
+        "keyPrefix, prioritySteps, separator, visibilityTimeout, or remove it",
     ),
     "a field at the wrong depth": (
         spec("maxReplicas: 3"),

@@ -149,4 +149,10 @@ async def test_a_taskqueue_without_a_broker_is_told_what_to_write() -> None:
 def test_a_service_is_found_from_another_namespace_as_its_own_pods_find_it(
     url: str, shown: str
 ) -> None:
-    assert str(address_in("shop", url)) == shown
+    assert str(address_in(taskqueue({}), url)) == shown
+
+
+def test_a_sentinels_address_need_not_have_the_servers_name_in_it() -> None:
+    named = taskqueue({"masterName": "m"})
+    assert address_in(named, "sentinel://a.x;sentinel://b.x/1").master_name == "m"
+    assert address_in(named, "sentinel://a.x/1?master_name=own").master_name == "own"

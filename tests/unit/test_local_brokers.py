@@ -20,6 +20,13 @@ GIVEN = {"given": "redis://given:6379/0"}
     ("broker", "env", "options", "url"),
     [
         pytest.param(OWN, {}, {}, "redis://redis:6379/0", id="its own address"),
+        pytest.param(
+            {"url": "sentinel://s/0", "masterName": "m m"},
+            {},
+            {},
+            "sentinel://s/0?master_name=m%20m",
+            id="its own address, with the name under which Sentinels know it",
+        ),
         pytest.param({}, {}, {}, EMBEDDED, id="none: one is brought along"),
         pytest.param(
             {}, SET, {}, EMBEDDED, id="a variable that the spec does not name is not read"

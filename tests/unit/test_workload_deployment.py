@@ -185,6 +185,12 @@ def test_a_class_says_where_its_workers_run() -> None:
     assert told["containers"][0]["resources"] == {"limits": {"cpu": "4"}}
 
 
+def test_a_worker_is_told_under_which_name_sentinels_know_its_broker() -> None:
+    sentinels = {"url": "sentinel://a/0", "masterName": "mymaster"}
+    assert env(taskqueue(sentinels))["SLUICEWAY_MASTER_NAME"] == "mymaster"
+    assert "SLUICEWAY_MASTER_NAME" not in env(taskqueue())
+
+
 def test_a_worker_is_told_who_it_is() -> None:
     told = env(taskqueue())
     assert told["SLUICEWAY_FLEET"] == "shop/videos"

@@ -62,10 +62,10 @@ class Broker(Model):
         description=(
             "Address of the broker: redis://, rediss:// (TLS) or sentinel://, with the "
             "database's number as path. With sentinel:// the name under which the Sentinels know "
-            "the server follows as ?master_name=. An address with a password belongs in a Secret "
-            "(urlFrom.secretKeyRef). Give url or urlFrom, not both. With neither, local mode "
-            "starts an embedded server of its own; in a cluster the fleet is held where it is "
-            "and its status says what is missing."
+            "the server follows as ?master_name=, or stands in masterName. An address with a "
+            "password belongs in a Secret (urlFrom.secretKeyRef). Give url or urlFrom, not both. "
+            "With neither, local mode starts an embedded server of its own; in a cluster the fleet "
+            "is held where it is and its status says what is missing."
         ),
         examples=["redis://redis:6379/0"],
     )
@@ -80,6 +80,16 @@ class Broker(Model):
             "the address names are the workers'. Local mode does not look at it. Default: what "
             "the address says."
         ),
+    )
+    master_name: Text | None = Field(
+        default=None,
+        description=(
+            "The name under which the Sentinels know the server, where a sentinel:// address does "
+            "not end in ?master_name=. The same as `master_name` in the application's "
+            "broker_transport_options: whoever else reads that address, such as a web application, "
+            "cannot have the name in it."
+        ),
+        examples=["mymaster"],
     )
     key_prefix: Annotated[str, StringConstraints(max_length=128)] = Field(
         default="",

@@ -167,14 +167,23 @@ TASKQUEUE_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="a Sentinel address has a master's name",
-        at="spec.broker.url",
-        cel="!self.startsWith('sentinel://') || self.matches('[?&]master_name=[^&]')",
-        holds=lambda url: not url.startswith("sentinel://") or _found("[?&]master_name=[^&]", url),
-        sentence=(
-            "needs the name under which the Sentinels know the server: append "
-            "?master_name=mymaster, as in master_name of the application's "
-            "broker_transport_options"
+        at="spec.broker",
+        field="masterName",
+        reads=("url", "masterName"),
+        cel=(
+            "has(self.masterName) || !has(self.url) || !self.url.startsWith('sentinel://')"
+            " || self.url.matches('[?&]master_name=[^&]')"
         ),
+        holds=lambda broker: (
+            "masterName" in broker
+            or not broker.get("url", "").startswith("sentinel://")
+            or _found("[?&]master_name=[^&]", broker["url"])
+        ),
+        sentence=(
+            "with sentinel:// the name under which the Sentinels know the server is needed: "
+            "write it here, as in master_name of the application's broker_transport_options"
+        ),
+        why=Why.REQUIRED,
     ),
     Rule(
         name="the priority steps begin at 0",

@@ -10,7 +10,7 @@ by it, and it never shows a password.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 DEFAULT_PORT = 6379
 DEFAULT_SENTINEL_PORT = 26379
@@ -121,6 +121,14 @@ def parse_address(url: str) -> BrokerAddress:
             raise AddressError(f"Sluiceway serves Celery on Redis, not {scheme}://; {_HINT}")
 
 
+def with_master_name(url: str, name: str | None) -> str:
+    """A Sentinel's URL with the server's name at its end; every other stays as it is."""
+    if not name or not url.startswith("sentinel://") or "master_name=" in url:
+        return url
+    glue = "&" if "?" in url.rpartition(";")[2] else "?"
+    return f"{url}{glue}master_name={quote(name, safe='')}"
+
+
 def _server(url: str) -> BrokerAddress:
     parts, query = _split(url)
     return BrokerAddress(
@@ -159,8 +167,8 @@ def _sentinel(url: str) -> BrokerAddress:
     master_name = query.pop("master_name", None)
     if not master_name:
         raise AddressError(
-            "a sentinel URL needs the master's name; append ?master_name=mymaster "
-            "(the master_name of the application's broker_transport_options)"
+            "a sentinel URL needs the master's name; write broker.masterName, or append "
+            "?master_name=mymaster (the master_name of the application's broker_transport_options)"
         )
     login = next((parts for parts, _ in pieces if parts.username or parts.password), pieces[0][0])
     paths = [parts.path for parts, _ in pieces if parts.path.strip("/")]

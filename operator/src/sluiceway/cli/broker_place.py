@@ -135,7 +135,7 @@ async def _look_up(client: KubeClient, namespace: str, name: str) -> BrokerPlace
         problem = url.problem.sentence if url.problem is not None else "it names no broker"
         raise CommandError(f"{namespace}/{name}: {problem}; or give --url", ExitCode.UNAVAILABLE)
     try:
-        address = address_in(namespace, url.value)
+        address = address_in(found, url.value)
     except AddressError as exc:
         raise CommandError(f"{namespace}/{name}: {exc}", ExitCode.UNAVAILABLE) from exc
     return BrokerPlace(

@@ -183,7 +183,7 @@ class Settler:
         problem = url.problem
         if url.value is not None:
             try:
-                address = address_in(namespace, url.value)
+                address = address_in(taskqueue, url.value)
                 if tls is not None:
                     address = await self._certificates.on(
                         address, namespace=namespace, secret=tls.secret_name

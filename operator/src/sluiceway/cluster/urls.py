@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sluiceway.api.taskqueue import TaskQueue
-from sluiceway.broker.address import BrokerAddress, parse_address
+from sluiceway.broker.address import BrokerAddress, parse_address, with_master_name
 from sluiceway.kube.secrets import Holder, KeyReader, KeyRef
 from sluiceway.report.resource import SetupProblem
 
@@ -30,8 +30,8 @@ class Url:
     """The key to read again when the address stops working; None for a written one."""
 
 
-def address_in(namespace: str, url: str) -> BrokerAddress:
-    """The broker that pods of ``namespace`` reach under this URL.
+def address_in(taskqueue: TaskQueue, url: str) -> BrokerAddress:
+    """The broker that the pods of a TaskQueue reach under this URL.
 
     They find a Service of their own namespace by its name alone; the operator, which
     lives elsewhere, needs the namespace with it.
@@ -39,7 +39,8 @@ def address_in(namespace: str, url: str) -> BrokerAddress:
     Raises:
         AddressError: it cannot be used.
     """
-    address = parse_address(url)
+    namespace = taskqueue.metadata.namespace
+    address = parse_address(with_master_name(url, taskqueue.spec.broker.master_name))
     hosts = tuple((_seen_from_outside(host, namespace), port) for host, port in address.hosts)
     return replace(address, hosts=hosts)
 

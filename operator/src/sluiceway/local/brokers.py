@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sluiceway.api.taskqueue import TaskQueue
+from sluiceway.broker.address import with_master_name
 
 EMBEDDED = None
 """Stands for the embedded server, whose address is not known before it runs."""
@@ -24,7 +25,11 @@ def choose_brokers(
     References to Secrets and ConfigMaps need a cluster: here they count as not
     given, and so does a variable that is not set.
     """
-    return {tq.key: EMBEDDED if embedded else (given or _own(tq, env)) for tq in taskqueues}
+    found = {}
+    for tq in taskqueues:
+        url = EMBEDDED if embedded else (given or _own(tq, env))
+        found[tq.key] = url and with_master_name(url, tq.spec.broker.master_name)
+    return found
 
 
 def _own(taskqueue: TaskQueue, env: Mapping[str, str]) -> str | None:

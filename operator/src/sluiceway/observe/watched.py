@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from sluiceway.api.taskqueue import TaskQueue
-from sluiceway.broker.address import AddressError, BrokerAddress, parse_address
+from sluiceway.broker.address import AddressError, BrokerAddress, parse_address, with_master_name
 from sluiceway.broker.reading import BrokerQueue
 
 
@@ -54,7 +54,8 @@ class Watched:
     def of(cls, taskqueue: TaskQueue, url: str) -> Self:
         """Pair a TaskQueue with its resolved URL; an unusable one is kept as its problem."""
         try:
-            return cls(taskqueue=taskqueue, address=parse_address(url))
+            named = with_master_name(url, taskqueue.spec.broker.master_name)
+            return cls(taskqueue=taskqueue, address=parse_address(named))
         except AddressError as exc:
             return cls(taskqueue=taskqueue, address=None, problem=str(exc))
 

@@ -13,6 +13,7 @@ from sluiceway.api.taskqueue import TaskQueue
 from sluiceway.workload.agent import ENV_PROBE_PORT, PROBE_PORT
 from sluiceway.workload.command import literal
 from sluiceway_worker import wire
+from sluiceway_worker.behind_sentinel import ENV_MASTER_NAME
 
 ENV_POD_UID = "SLUICEWAY_POD_UID"
 """Tells this pod from a later one of the same name."""
@@ -31,6 +32,8 @@ def variables(taskqueue: TaskQueue) -> list[dict[str, Any]]:
     if worker.agent != "none":
         env.append({"name": wire.ENV_ACKS, "value": worker.acks_in_force})
         env.append({"name": wire.ENV_MAX_DELIVERIES, "value": str(worker.max_deliveries)})
+        if (name := taskqueue.spec.broker.master_name) is not None:
+            env.append({"name": ENV_MASTER_NAME, "value": literal(name)})
     if worker.agent == "inject":
         env.append({"name": ENV_PROBE_PORT, "value": str(PROBE_PORT)})
     source = _broker(taskqueue)
