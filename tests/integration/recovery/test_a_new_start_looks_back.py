@@ -11,8 +11,9 @@ from celery import Celery
 
 from sluiceway_worker import wire
 from sluiceway_worker.identity import Identity
-from sluiceway_worker.predecessors import asks, look_back
+from sluiceway_worker.predecessors import look_back
 from sluiceway_worker.recovery import Place
+from sluiceway_worker.results import asks
 
 NEW = Identity(
     fleet="shop/work",
@@ -89,24 +90,6 @@ def test_the_applications_own_result_backend_is_asked(shop: Any, tmp_path: Any) 
     for _ in range(2):
         shop.take("work-1:old")
     register(shop, "work-1:old", "boot1:100")
-    (recovered,) = start(shop, finished=asks(app.backend))
+    (recovered,) = start(shop, finished=asks(app))
     assert (recovered.finished, recovered.returned) == (1, 1)
     assert shop.ids() == [undone]
-
-
-def test_without_results_nothing_is_known_to_have_finished() -> None:
-    assert asks(Celery(set_as_current=False).backend)("x") is False
-
-
-def test_a_backend_that_fails_is_asked_once() -> None:
-    class Broken:
-        asked = 0
-
-        def get_task_meta(self, task_id: str, cache: bool = True) -> Any:
-            self.asked += 1
-            raise OSError("away")
-
-    broken = Broken()
-    told = asks(broken)
-    assert [told("x"), told("y")] == [False, False]
-    assert broken.asked == 1

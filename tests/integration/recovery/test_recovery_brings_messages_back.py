@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import redis
+from celery import chord, group
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -147,6 +148,39 @@ def test_it_comes_back_though_the_server_has_no_memory_left(shop: Any) -> None:
     finally:
         shop.redis.config_set("maxmemory", 0)
     assert shop.ids() == [task]
+
+
+def result(shop: Any, task: str, done_at: str) -> None:
+    """As Celery stores it, with a value of any size."""
+    body = {"status": "SUCCESS", "result": "x" * 2000, "traceback": None, "children": []}
+    body |= {"date_done": done_at, "task_id": task}
+    shop.redis.set(f"{shop.prefix}celery-task-meta-{task}", json.dumps(body))
+
+
+def test_a_result_that_is_older_than_the_message_is_another_task_s(shop: Any) -> None:
+    stamp = {wire.STAMP_HEADER: 1_764_158_400.0}  # 2025-11-26T12:00:00Z
+    of_today, of_yesterday, unknown = (shop.send(headers=stamp) for _ in range(3))
+    result(shop, of_today, "2025-11-26T12:00:01.5+00:00")
+    result(shop, of_yesterday, "2025-11-26T11:59:59.5+00:00")
+    result(shop, unknown, "x" * 39)
+    for _ in range(3):
+        shop.take("w:1")
+    assert (done := shop.recover()).finished == 2
+    assert (done.returned, shop.ids()) == (1, [of_yesterday])
+
+
+def test_a_part_of_a_chord_is_run_again_though_its_result_is_there(shop: Any) -> None:
+    """It may not have been counted in the chord, which would wait for ever."""
+    parts = chord([shop.app.signature("shop.work") for _ in range(2)], shop.app.signature("x"))
+    alone = group(shop.app.signature("shop.work"))
+    shop.app.conf.result_backend = "cache+memory://"
+    ids = [one.id for one in (*parts.apply_async().parent.results, *alone.apply_async().results)]
+    for task in ids:
+        result(shop, task, "2099-01-01T00:00:00+00:00")
+        shop.take("w:1")
+    done = shop.recover()
+    assert (done.returned, done.finished) == (2, 1)
+    assert sorted(shop.ids()) == sorted(ids[:2])
 
 
 def test_a_broker_that_refuses_loses_nothing(shop: Any, redis_server: Any) -> None:

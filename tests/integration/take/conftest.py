@@ -33,6 +33,7 @@ class Hand:
         *queues: str,
         slots: int = 1,
         by_script: bool = True,
+        finished: Any = None,
         **options: Any,
     ) -> None:
         self.identity = Identity("shop/work", name, f"{name}:{uuid.uuid4().hex[:8]}", 0.0, "life")
@@ -42,6 +43,7 @@ class Hand:
         self._url = url
         self._queues = [Queue(queue, Exchange(""), queue) for queue in queues or ("work",)]
         self._by_script = by_script
+        self._finished = finished
         self._options = {"priority_steps": list(wire.PRIORITY_STEPS), **options}
         self._before: Taking | None = None
         self.connect()
@@ -59,6 +61,7 @@ class Hand:
                 self.identity,
                 sure=lambda: self.sure,
                 failed=self.fail,
+                finished=self._finished,
                 before=self._before,
             )
             self.channel.take_by(self.taking)
@@ -138,7 +141,7 @@ def hand(redis_server: Any) -> Iterator[Callable[..., Hand]]:
         one.connection.close()
 
 
-def message(name: str, priority: int = 0, **headers: Any) -> bytes:
+def message(name: str, priority: int = 0, came_back: bool = False, **headers: Any) -> bytes:
     """What a publisher writes, with what a decoder would spoil."""
     return json.dumps(
         {
@@ -148,7 +151,8 @@ def message(name: str, priority: int = 0, **headers: Any) -> bytes:
             "headers": {"id": name, "empty": [], "t": 1764000000.123456, **headers},
             "properties": {
                 "body_encoding": "base64",
-                "delivery_info": {"exchange": "shop", "routing_key": "a.b"},
+                "delivery_info": {"exchange": "shop", "routing_key": "a.b"}
+                | ({"redelivered": True} if came_back else {}),
                 "delivery_tag": f"published-{name}",
                 "priority": priority,
             },
@@ -160,8 +164,10 @@ def message(name: str, priority: int = 0, **headers: Any) -> bytes:
 def publish(client: redis.Redis) -> Callable[..., bytes]:
     """``publish("m1", "work", priority=3)``: push as kombu does; the bytes."""
 
-    def publish(name: str, queue: str = "work", priority: int = 0, prefix: str = "") -> bytes:
-        body = message(name, priority)
+    def publish(
+        name: str, queue: str = "work", priority: int = 0, prefix: str = "", **more: Any
+    ) -> bytes:
+        body = message(name, priority, **more)
         keys = dict(zip(wire.PRIORITY_STEPS, wire.queue_keys(prefix, queue), strict=True))
         client.lpush(keys[priority], body)
         return body

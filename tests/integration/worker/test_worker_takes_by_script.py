@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from typing import Any
 
 import pytest
+import redis
 from celery import Celery
 
 from sluiceway_worker import wire
@@ -66,6 +68,28 @@ def test_a_worker_that_was_frozen_starts_nothing_that_was_given_to_another_meanw
     records.wait_for("finished", task)
     wait_for(queue.empty, "acknowledged")
     assert records.of("started") == {task: 1}
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads", "gevent", "solo"])
+def test_what_came_back_though_it_had_succeeded_is_acknowledged_and_not_run_again(
+    pool: str, queue: Any, start_worker: Any, records: Any, redis_server: Any, wait_for: Any
+) -> None:
+    backend = redis_server.url.replace("/0", "/1")
+    done, undone = queue.send(), queue.send()
+    with queue.app.connection_for_read() as connection:
+        channel = connection.default_channel
+        for _ in range(2):
+            message = channel.basic_get("work")
+            # As when a visibility timeout has passed over it.
+            channel.qos.restore_by_tag(message.delivery_tag)
+    result = {"status": "SUCCESS", "result": None, "traceback": None, "children": []}
+    with redis.Redis.from_url(backend) as results:
+        results.set(f"celery-task-meta-{done}", json.dumps({**result, "task_id": done}))
+    start_worker("-c", "1", "-P", pool, CELERY_RESULT_BACKEND=backend)
+    records.wait_for("finished", undone)
+    wait_for(queue.empty, "acknowledged")
+    assert records.of("started") == {undone: 1}
+    assert not queue.redis.keys("*sluiceway:held:*")
 
 
 def test_a_worker_on_kombus_own_way_works_beside_it(

@@ -82,8 +82,10 @@ def only_owners_start(world: World, s: State) -> str | None:
 
 
 def the_finished_is_not_given_back(world: World, s: State) -> str | None:
-    """Whoever recovers it finds the result, where there is one by then."""
-    return _ghost(s, "given back though known to have finished")
+    """Whoever recovers it, or takes it, finds the result, where there is one by then."""
+    return _ghost(s, "given back though known to have finished") or _ghost(
+        s, "taken to be run though known to have finished"
+    )
 
 
 def nothing_is_parked_for_nobody(world: World, s: State) -> str | None:

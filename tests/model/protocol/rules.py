@@ -54,7 +54,8 @@ class Rules:
     """Recovery for silence alone asks in its own script whether the heartbeat is still
     missing; it does not act on what was read before."""
     finished_is_told: bool = True
-    """Recovery acknowledges a message whose run is known to have finished."""
+    """A message whose run is known to have finished is acknowledged by whoever recovers it,
+    or takes it by script."""
     blames_only_crashes: bool = True
     """Deaths by eviction, node loss or forced deletion count against no message."""
     suspects_run_alone: bool = True

@@ -113,8 +113,8 @@ def pushes_back(world: World, s: State) -> Iterator[Move]:
 
 
 def takes(world: World, s: State) -> Iterator[Move]:
-    """RPOP, ZADD, HSET and the holdings in one script, only with a free slot. It does not
-    ask whether a run has finished: what a visibility timeout brought back is run again."""
+    """RPOP, ZADD, HSET and the holdings in one script, only with a free slot. What came back
+    and is known to have finished is not started: there is only to acknowledge it."""
     for i in range(len(s.workers)):
         if world.take != "atomic" or not wants_more(world, s, i) or _runs_a_suspect(world, s, i):
             continue
@@ -125,12 +125,16 @@ def takes(world: World, s: State) -> Iterator[Move]:
             if aside and world.rules.suspects_stay_in_their_list:
                 continue
             m = taken(world, m._replace(queued=m.queued - 1), i)
+            over = m.marked and world.rules.finished_is_told
+            if m.marked and not over:
+                m = m.haunted("taken to be run though known to have finished")
+            known = m.in_memory(i, "finished") if over else remembered(m, i)
             yield from answered(
                 world,
                 i,
                 f"{NOW[i]} takes {letter(k)}" + ", only to put it back" * aside,
                 s.message(k, m),
-                s.message(k, m.in_memory(i, "aside") if aside else remembered(m, i)),
+                s.message(k, m.in_memory(i, "aside") if aside else known),
             )
         if s.luck.cuts and not s.workers[i].late:
             yield (

@@ -25,9 +25,10 @@ from sluiceway_worker.identity import Identity
 from sluiceway_worker.ledger import Ledger
 from sluiceway_worker.orders import Orders
 from sluiceway_worker.parking import Parking
-from sluiceway_worker.predecessors import asks, look_back
+from sluiceway_worker.predecessors import look_back
 from sluiceway_worker.pulse import Broker, Pulse
 from sluiceway_worker.recovery import Place, RecoveryError, recover
+from sluiceway_worker.results import InTime, asks
 from sluiceway_worker.runs import Runs
 from sluiceway_worker.slots import slots_of, take_into_free_slots_only
 from sluiceway_worker.tidying import tidying
@@ -113,6 +114,8 @@ class Agent:
         self.parking = Parking(self.identity.fleet, self.drain, lambda: self.pulse.clock_offset_s)
         if take_wanted() == BY_SCRIPT:
             consumer.connection_for_read = self._connection_for_read
+        ask = asks(consumer.app)
+        self._finished = None if ask is None else InTime(ask)
         self._pass_on = consumer.on_task_request
         consumer.on_task_request = self._admit
         # Where requests for later go; task_received would be sent for each of all tasks.
@@ -136,7 +139,7 @@ class Agent:
         channel = consumer.task_consumer.channel
         # Without acknowledgements nothing is held, and there are no books to keep.
         by_script = isinstance(channel, TakingChannel) and channel.ack_emulation
-        self.drain.attach(consumer, self.identity, by_script=by_script)
+        self.drain.attach(consumer, self.identity, by_script=by_script, finished=self._finished)
         if self._ready_at is None:
             self._look_back()
             self._ready_at = time()
@@ -160,7 +163,7 @@ class Agent:
                 self.identity,
                 now=time(),
                 max_deliveries=self.identity.max_deliveries,
-                finished=asks(consumer.app.backend),
+                finished=asks(consumer.app),
             )
             recover(broker.client, tidying(place))
         except (redis.RedisError, OSError, RecoveryError) as exc:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from celery.worker.request import Request
 
+    from sluiceway_worker.finished import Asks
     from sluiceway_worker.identity import Identity
     from sluiceway_worker.orders import Orders
     from sluiceway_worker.runs import Runs
@@ -112,15 +113,23 @@ class Drain:
 
     # Told by the consumer and by Celery's signals, on the consumer's thread.
 
-    def attach(self, consumer: Any, identity: Identity, *, by_script: bool = False) -> None:
+    def attach(
+        self,
+        consumer: Any,
+        identity: Identity,
+        *,
+        by_script: bool = False,
+        finished: Asks | None = None,
+    ) -> None:
         """A connection is made and not consumed from yet. The door is as it was before.
 
         Args:
             identity: in whose name messages are held.
             by_script: whether messages are to be taken by script, if the server allows it.
+            finished: says of what comes back whether it is known to have succeeded.
         """
         first = self._intake is None
-        self._intake = self._door_of(consumer.task_consumer.channel, identity, by_script)
+        self._intake = self._door_of(consumer.task_consumer.channel, identity, by_script, finished)
         self._giver = GiveBack(self._intake, self._giver)
         self._consumer = consumer
         self._parted = False
@@ -323,7 +332,9 @@ class Drain:
         """Have the next turn look closely, whatever it is that changed."""
         self._look = True
 
-    def _door_of(self, channel: Any, identity: Identity, by_script: bool) -> Intake | Taking:
+    def _door_of(
+        self, channel: Any, identity: Identity, by_script: bool, finished: Asks | None
+    ) -> Intake | Taking:
         """The door for a new channel. How messages are taken is decided once."""
         before = self._intake
         if not by_script or isinstance(before, Intake):
@@ -333,6 +344,7 @@ class Drain:
             identity,
             sure=lambda: not self._silent,
             failed=self._failed,
+            finished=finished,
             before=before,
         )
         refusal = taking.refusal()

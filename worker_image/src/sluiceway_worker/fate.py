@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from sluiceway_worker.finished import can_be_told, published_at
 from sluiceway_worker.splice import SpliceError, read_member, set_members
 from sluiceway_worker.wire import DEATHS_HEADER, FORGIVEN_HEADER, SUSPECT_HEADER
 
@@ -51,6 +52,10 @@ class Fate:
     """Whether it is a dead letter from here on."""
     held_only: bool = False
     """Whether its ETA was in the future: it was not running."""
+    can_be_told: bool = True
+    """Whether a result of success would mean that it needs no other run."""
+    published: float | None = None
+    """When it was published, Unix seconds; None where nobody stamped it."""
 
 
 def fate_of(message: bytes, death: Death, max_deliveries: int = MAX_DELIVERIES) -> Fate:
@@ -85,6 +90,8 @@ def fate_of(message: bytes, death: Death, max_deliveries: int = MAX_DELIVERIES) 
         # What cannot be counted in cannot be told from what died once.
         dead=dead and marked is not None,
         held_only=later,
+        can_be_told=can_be_told(headers, _body(message) if headers.get("group") else None),
+        published=published_at(headers),
     )
 
 
@@ -115,6 +122,13 @@ def _headers(message: bytes) -> dict[str, Any]:
     except SpliceError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _body(message: bytes) -> Any:
+    try:
+        return read_member(message, "body")
+    except SpliceError:
+        return None
 
 
 def _is_for_later(eta: Any, now: float) -> bool:

@@ -17,16 +17,15 @@ from sluiceway_worker.fate import Death
 from sluiceway_worker.recovery import Place, recover, recovery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     import redis
 
+    from sluiceway_worker.finished import Asks
     from sluiceway_worker.identity import Identity
     from sluiceway_worker.recovery import Recovered
 
 logger = get_logger(__name__)
-
-_TELL_NOTHING = ("DisabledBackend", "RPCBackend")
 
 
 def look_back(
@@ -36,7 +35,7 @@ def look_back(
     *,
     now: float,
     max_deliveries: int,
-    finished: Callable[[str], bool] | None = None,
+    finished: Asks | None = None,
 ) -> list[Recovered]:
     """Bring back what earlier lives of this worker's own container held.
 
@@ -84,27 +83,6 @@ def deaths_before(holders: dict[bytes, bytes], identity: Identity, now: float) -
             # What ends in order holds nothing; a machine's end is nobody's fault.
             blamed=same_boot,
         )
-
-
-def asks(backend: Any) -> Callable[[str], bool]:
-    """Whether a task's result says that it succeeded, as far as this backend can tell.
-
-    A backend that fails is not asked again: its timeouts would hold up the start.
-    """
-    trusted = type(backend).__name__ not in _TELL_NOTHING
-
-    def succeeded(task_id: str) -> bool:
-        nonlocal trusted
-        if not trusted:
-            return False
-        try:
-            return bool(backend.get_task_meta(task_id, cache=False)["status"] == "SUCCESS")
-        except Exception as exc:
-            trusted = False
-            logger.info("The result backend cannot say what has finished: %r", exc)
-            return False
-
-    return succeeded
 
 
 def _boot(container: str) -> str:

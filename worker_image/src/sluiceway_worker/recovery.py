@@ -11,17 +11,21 @@ replies, so that a blocking client (``recover``) and an asynchronous one share i
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sluiceway_worker import wire
-from sluiceway_worker.fate import MAX_DELIVERIES, Death, fate_of
+from sluiceway_worker.fate import MAX_DELIVERIES, Death, Fate, fate_of
+from sluiceway_worker.finished import is_later
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+    from collections.abc import Collection, Generator, Iterable, Sequence
 
     import redis
+
+    from sluiceway_worker.finished import Asks
 
     Command = tuple[str | bytes | int | float, ...]
     Steps = Generator[list[Command], list[Any], "Recovered"]
@@ -36,6 +40,9 @@ _BATCH = 200
 _ROUNDS = 3
 _RESULT_KEY = "celery-task-meta-"
 _SUCCESS = b'{"status": "SUCCESS"'
+_DATE_DONE = re.compile(rb'"date_done": "([^"]{10,40})"')
+_END = 400
+"""Bytes at the end of a result in which its date is looked for: the value may be large."""
 
 MOVE = """
 if ARGV[4] ~= '' and redis.call('EXISTS', ARGV[4]) == 1 then return -1 end
@@ -130,7 +137,7 @@ def recovery(
     *,
     fleet: str = "",
     max_deliveries: int = MAX_DELIVERIES,
-    finished: Callable[[str], bool] | None = None,
+    finished: Asks | None = None,
     only: Collection[str] | None = None,
 ) -> Steps:
     """Everything that the dead incarnation holds goes where it belongs.
@@ -139,8 +146,8 @@ def recovery(
         place: where to look.
         fleet: under whose name dead letters are kept.
         max_deliveries: deaths after which a message is a dead letter.
-        finished: says of a task id whether its run is known to have succeeded. Default:
-            Celery's results in the same database are looked at.
+        finished: says whether a run is known to have succeeded. Default: Celery's results in
+            the same database are looked at.
         only: these tags alone, of an incarnation that lives: a process of its pool died.
 
     Yields:
@@ -224,7 +231,7 @@ def _move(
     done: Recovered,
     fleet: str,
     max_deliveries: int,
-    finished: Callable[[str], bool] | None,
+    finished: Asks | None,
 ) -> Generator[list[Command], list[Any], None]:
     """Read some of the messages, and move them by one script."""
     death, prefix = done.death, keys.place.prefix
@@ -234,18 +241,7 @@ def _move(
         message = _message(value, how)
         if message is not None:
             fates[tag] = fate_of(message, death, max_deliveries)
-    ids = {tag: fate.task_id for tag, fate in fates.items() if fate.task_id}
-    if finished is not None:
-        over = {tag for tag, task_id in ids.items() if finished(task_id)}
-    elif ids:
-        length = len(_SUCCESS) - 1
-        looks: list[Command] = [
-            ("GETRANGE", f"{prefix}{_RESULT_KEY}{task_id}", 0, length) for task_id in ids.values()
-        ]
-        starts = yield looks
-        over = {tag for tag, start in zip(ids, starts) if start == _SUCCESS}  # noqa: B905
-    else:
-        over = set()
+    over = yield from _over(prefix, fates, finished)
     moves: list[str | bytes] = []
     for tag, how in held.items():
         fate = fates.get(tag)
@@ -282,6 +278,29 @@ def _move(
             done.returned += not fate.dead
             if not fate.held_only:
                 done.running[fate.task or "unnamed"] += 1
+
+
+def _over(
+    prefix: str, fates: dict[str, Fate], finished: Asks | None
+) -> Generator[list[Command], list[Any], set[str]]:
+    """The tags of what needs no other run, because a result says so."""
+    asked = {tag: fate for tag, fate in fates.items() if fate.task_id and fate.can_be_told}
+    if finished is not None:
+        return {tag for tag, fate in asked.items() if finished(fate.task_id, fate.published)}
+    if not asked:
+        return set()
+    looks: list[Command] = []
+    for fate in asked.values():
+        key = f"{prefix}{_RESULT_KEY}{fate.task_id}"
+        looks += [("GETRANGE", key, 0, len(_SUCCESS) - 1), ("GETRANGE", key, -_END, -1)]
+    parts = yield looks
+    over = set()
+    for (tag, fate), start, end in zip(asked.items(), parts[::2], parts[1::2]):  # noqa: B905
+        if start == _SUCCESS:
+            dates = _DATE_DONE.findall(end) if isinstance(end, bytes) else []
+            if is_later(dates[-1].decode("ascii", "replace") if dates else None, fate.published):
+                over.add(tag)
+    return over
 
 
 def _message(value: Any, how: str) -> bytes | None:

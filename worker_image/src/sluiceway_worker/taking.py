@@ -29,6 +29,7 @@ from kombu.utils.json import loads
 
 from sluiceway_worker import takes, wire
 from sluiceway_worker.fate import Death
+from sluiceway_worker.finished import came_back, can_be_told, published_at
 from sluiceway_worker.intake import BROKER_ERRORS
 from sluiceway_worker.recovery import Place, recover, recovery
 from sluiceway_worker.suspects import Suspects
@@ -38,6 +39,7 @@ from sluiceway_worker.watching import Watch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sluiceway_worker.finished import Asks
     from sluiceway_worker.identity import Identity
 
 logger = get_logger(__name__)
@@ -86,6 +88,8 @@ class Taking:
         sure: whether this worker has been heard without a gap, so that what it knows of its
             messages is true; while it is not, nothing is taken.
         failed: called in the handling of an error of our own; kombu takes from then on.
+        finished: says of what comes back whether it is known to have succeeded; it raises
+            nothing and answers soon. None: nobody can say.
         before: the door of the connection before this one, where there was one.
     """
 
@@ -99,6 +103,7 @@ class Taking:
         *,
         sure: Callable[[], bool],
         failed: Callable[[], None],
+        finished: Asks | None = None,
         before: Any = None,
     ) -> None:
         self.channel = channel
@@ -107,6 +112,7 @@ class Taking:
         self.over = False
         """Whether it does; what was taken before is acknowledged here as ever."""
         self._failed = failed
+        self._finished = finished
         self.closed: bool = before.closed if before else False
         self.raw: redis.Redis = redis.Redis(connection_pool=channel.pool)
         """A client without kombu's key prefixing, on the channel's own connections."""
@@ -440,9 +446,24 @@ class Taking:
             logger.critical("Dropped what is no message, from %s: %.500r", queue, body)
             self.acknowledge(take.tag)
             return
+        if self._had_succeeded(letter):
+            logger.info("Task %s had succeeded already, and is not run again", _id_of(letter))
+            # Celery never knows of it: should this not be heard, it goes back when it is settled.
+            self.held.pop(take.tag, None)
+            self.acknowledge(take.tag)
+            return
         if queue in channel.no_ack_queues:
             self.acknowledge(take.tag)
         channel.connection._deliver(letter, queue)
+
+    def _had_succeeded(self, letter: Letter) -> bool:
+        """Whether this came back, and a result says that nothing of it is left to be done."""
+        if self._finished is None or not came_back(letter):
+            return False
+        headers, task_id = letter["headers"], _id_of(letter)
+        if not can_be_told(headers, letter.get("body")):
+            return False
+        return bool(task_id) and self._finished(task_id, published_at(headers))
 
     # Waiting.
 
@@ -513,6 +534,11 @@ class Taking:
             connection.disconnect()
             raise
         raise redis.ResponseError("the server does not run the script it was given")
+
+
+def _id_of(letter: Letter) -> str:
+    task_id = letter["headers"].get("id")
+    return task_id if isinstance(task_id, str) else ""
 
 
 def run(client: redis.Redis, script: Script, keys: list[str], *args: Any) -> Any:
