@@ -22,7 +22,7 @@ sys.path[:0] = [str(TESTS / "cluster"), str(TESTS / "e2e")]
 from stage import images  # noqa: E402
 from stage.counting import Tasks  # noqa: E402
 from stage.fleet import Fleet  # noqa: E402
-from stage.objects import CLASSES, taskqueue  # noqa: E402
+from stage.objects import taskqueue  # noqa: E402
 from stage.operator import Operator  # noqa: E402
 from stage.servers import served  # noqa: E402
 from stage.streams import watched  # noqa: E402
@@ -82,8 +82,6 @@ def installed() -> Iterator[Kubectl]:
         images.build_all(builder)
         images.load_all(builder, cluster, Path(folder))
         Operator(cluster.kubectl).install()
-        for one in CLASSES:
-            cluster.kubectl.apply(json.dumps(one))
         cluster.kubectl.run("create", "namespace", "measured")
         yield cluster.kubectl.within("measured")
 

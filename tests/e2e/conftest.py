@@ -7,7 +7,6 @@ say is added to the report.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from typing import Any
 import pytest
 from stage import images as builds
 from stage.counting import Tasks
-from stage.objects import CLASSES
 from stage.operator import Operator
 from stage.scene import Scene
 from stage.servers import served
@@ -120,8 +118,6 @@ def operator(images: None, cluster: Cluster) -> Iterator[Operator]:
     installed = Operator(cluster.kubectl)
     with installed.for_a_while() if isinstance(cluster, ExistingCluster) else nullcontext():
         installed.install()
-        for one in CLASSES:
-            cluster.kubectl.apply(json.dumps(one))
         yield installed
 
 

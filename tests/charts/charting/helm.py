@@ -97,13 +97,23 @@ class Helm:
         """What ``helm lint --strict`` finds worth a warning."""
         return self._call(_lint, str(chart), dict(values or {}))
 
-    def do(self, kubeconfig: Path, action: str, *arguments: Any, **options: Any) -> Any:
-        """An action on a cluster: install, upgrade, rollback, uninstall, history.
+    def do(
+        self,
+        kubeconfig: Path,
+        action: str,
+        *arguments: Any,
+        within: str = NAMESPACE,
+        **options: Any,
+    ) -> Any:
+        """An action on a cluster: install, upgrade, rollback, uninstall, history, test.
+
+        Args:
+            within: the release's namespace.
 
         Raises:
             RefusedError: it failed.
         """
-        return self._call(_act, str(kubeconfig), action, arguments, options)
+        return self._call(_act, str(kubeconfig), within, action, arguments, options)
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         outcome, refused = self._process.submit(_told, function, arguments).result()
@@ -146,6 +156,12 @@ def _lint(chart: str, values: dict[str, Any]) -> list[str]:
     ] + list(report["errors"])
 
 
-def _act(kubeconfig: str, action: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    with helm_python.Config(kubeconfig_path=kubeconfig, namespace=NAMESPACE) as config:
+def _act(
+    kubeconfig: str,
+    within: str,
+    action: str,
+    arguments: tuple[Any, ...],
+    options: dict[str, Any],
+) -> Any:
+    with helm_python.Config(kubeconfig_path=kubeconfig, namespace=within) as config:
         return getattr(config, action)(*arguments, **options)

@@ -18,6 +18,10 @@ COUNTED = "registry.example/counted:1"
 """A plain Celery application, tests/e2e/counted; a Redis-compatible server, too."""
 COUNTED_NEXT = "registry.example/counted:2"
 """The same, as its next release."""
+STOREFRONT = "registry.example/storefront:1"
+"""An application for the charts, tests/e2e/storefront: web, tasks, Beat, Flower, a broker."""
+STOREFRONT_NEXT = "registry.example/storefront:2"
+"""The same, as its next release."""
 SHOP = "registry.example/shop:1.4"
 """The sample shop, as manifests/examples name it."""
 
@@ -36,7 +40,9 @@ BUILDS = (
     Build(name="sluiceway-agent:0.1.0", target="agent"),
     Build(name=SHOP, target="worker"),
     Build(name=COUNTED, context=REPOSITORY / "tests" / "e2e" / "counted"),
+    Build(name=STOREFRONT, context=REPOSITORY / "tests" / "e2e" / "storefront"),
 )
+RELEASES = {COUNTED: COUNTED_NEXT, STOREFRONT: STOREFRONT_NEXT}
 
 
 def build_all(engine: Engine) -> None:
@@ -44,12 +50,13 @@ def build_all(engine: Engine) -> None:
     for build in BUILDS:
         ensure_bases(engine, build.context / "Dockerfile")
         engine.build(build.context, name=build.name, target=build.target)
-    engine.run("tag", COUNTED, COUNTED_NEXT)
+    for name, its_next in RELEASES.items():
+        engine.run("tag", name, its_next)
 
 
 def names() -> list[str]:
     """All of them."""
-    return [*(build.name for build in BUILDS), COUNTED_NEXT]
+    return [*(build.name for build in BUILDS), *RELEASES.values()]
 
 
 def load_all(engine: Engine, cluster: Cluster, folder: Path) -> None:

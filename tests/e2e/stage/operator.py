@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from testcluster.kubectl import Kubectl
 from testcluster.local import ClusterNeedsError
 from testcluster.paths import MANIFESTS
 
+from stage.objects import CLASSES
 from stage.until import until
 
 NAMESPACE = "sluiceway-system"
@@ -26,10 +28,12 @@ class Operator:
         self.kubectl = kubectl.within(NAMESPACE)
 
     def install(self) -> None:
-        """As a platform team does it; returns when both replicas are ready."""
+        """As a platform team does it, with its classes; returns when both replicas are ready."""
         self.cluster.run("apply", "-k", MANIFESTS / "base")
         self.cluster.run("wait", "crd", "--all", "--for=condition=Established", "--timeout=30s")
         self.await_ready()
+        for one in CLASSES:
+            self.cluster.apply(json.dumps(one))
 
     @contextmanager
     def for_a_while(self) -> Iterator[None]:
@@ -46,7 +50,11 @@ class Operator:
         try:
             yield
         finally:
-            self.cluster.run("delete", "--ignore-not-found", "-k", MANIFESTS / "base")
+            self.remove()
+
+    def remove(self) -> None:
+        """Returns when it is gone, its namespace and the CRDs with all their objects, too."""
+        self.cluster.run("delete", "--ignore-not-found", "-k", MANIFESTS / "base")
 
     def await_ready(self) -> None:
         """Return when all replicas are ready."""
