@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 import traceback
@@ -27,6 +28,8 @@ EVENTS = {row.name: row.event for row in ROWS}
 
 def main() -> int:
     options = _arguments()
+    # Its server and its workers go with it also where it is only told to go.
+    signal.signal(signal.SIGTERM, _leave)
     rows = [row for row in ROWS if not options.rows or row.name in options.rows]
     book = Book(options.folder)
     wrong: list[str] = []
@@ -42,6 +45,11 @@ def main() -> int:
         wrong += _wrong(row, book)
     print(book.write_table(EVENTS, machine()), *wrong, sep="\n")
     return 1 if wrong else 0
+
+
+def _leave(number: int, _: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is under way is to be ended in order
+    sys.exit(128 + number)
 
 
 def _go_on(row: Row, wanted: int, book: Book) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -34,17 +35,29 @@ def scenes(file: str, *, named: str = "") -> Callable[[int, int], Result]:
             command = [sys.executable, "-m", "pytest", "--cluster=local", "-q", f"tests/e2e/{file}"]
             command += ["-k", named, f"--times={times}"] if named else ["--soak"]
             command += [f"--junit-xml={report}", f"--figures={counted}"]
-            ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+            said, wrong = _output(command)
             if not report.exists():
-                raise RuntimeError(f"the scenes did not run: {ended.stdout[-2000:]}{ended.stderr}")
+                raise RuntimeError(f"the scenes did not run: {said[-2000:]}{wrong}")
             figures = _read(report)
             if figures["failed"]:
-                print(ended.stdout[-20_000:], flush=True)
+                print(said[-20_000:], flush=True)
             for line in counted.read_text().splitlines() if counted.exists() else ():
                 figures |= json.loads(line)
-            return figures | {"said": "; ".join(_SAID.findall(ended.stdout))}
+            return figures | {"said": "; ".join(_SAID.findall(said))}
 
     return run
+
+
+def _output(command: Sequence[str]) -> tuple[str, str]:
+    """What it writes to its end; who is interrupted lets it take its nodes along."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True) as running:
+        try:
+            return running.communicate()
+        except BaseException:
+            running.send_signal(signal.SIGINT)
+            running.communicate()
+            raise
 
 
 def _read(report: Path) -> Result:
