@@ -386,3 +386,27 @@ async def test_leadership_that_ends_in_the_middle_of_a_write_leaves_nothing_for_
 
     assert len(edge.server.asked) == 2
     assert edge.server.asked[1][1]["oldestTaskAge"] is None, "in full: nobody knew what was there"
+
+
+def test_numbers_of_very_many_objects_come_one_after_the_other_and_what_matters_before_them() -> (
+    None
+):
+    term = Term()
+    many = [f"shop/queue-{n}" for n in range(200)]
+    for key in many:
+        term.put(status(), key)
+    term.write_all()
+    term.now += 60
+    for key in many:
+        term.put(status(waiting=7), key)
+
+    at_once = len(term.write_all())
+    term.put(status(waiting=7, desired=9), many[-1])
+
+    assert at_once < 10
+    (urgent,) = term.write_all()
+    assert urgent["desiredReplicas"] == 9
+    for _ in range(4):
+        term.now += 1
+        term.write_all()
+    assert term.queue.next_at() is None

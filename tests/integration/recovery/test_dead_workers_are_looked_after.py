@@ -81,7 +81,7 @@ async def test_what_an_ended_worker_held_comes_back_and_is_told_once(ward: Ward)
     ((cause, recovered),) = ward.deaths
     assert (cause, recovered.returned, recovered.death.blamed) == (Cause.CRASH, 1, True)
     assert ward.shop.ids() == [task]
-    assert ward.letters == [0, 0]
+    assert ward.letters == [0]
 
 
 async def test_who_lives_keeps_what_it_holds(ward: Ward) -> None:

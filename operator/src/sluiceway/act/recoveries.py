@@ -46,6 +46,9 @@ DEFAULT_VISIBILITY_TIMEOUT_S = 3600.0
 TIDY_EVERY_S = 600.0
 """How often what is left of workers is tidied away whom nobody looks after."""
 
+COUNT_EVERY_S = 60.0
+"""How often dead letters are counted of fleets that had no news: each is a command."""
+
 AGAIN_S = 1.0
 """Until a look that failed is tried again."""
 
@@ -120,6 +123,8 @@ class Recoveries:
         """Since when nothing has been heard, by fleet and incarnation, monotonic."""
         self._tidied: dict[tuple[Broker, str], float] = {}
         """When each place was tidied, monotonic. Not at first: not all fleets are known yet."""
+        self._counted: dict[tuple[Broker, str], float] = {}
+        """When the dead letters of each place were counted, monotonic."""
         self._failed: dict[str, str] = {}
         self._something = asyncio.Event()
 
@@ -177,17 +182,25 @@ class Recoveries:
         for key in list(self._charges) if every else self._due & self._charges.keys():
             charge = self._charges[key]
             places[charge.broker, charge.prefix].append(charge)
-        await asyncio.gather(*(self._look(*place, them) for place, them in places.items()))
+        await asyncio.gather(
+            *(self._look(*place, them, every=every) for place, them in places.items())
+        )
 
-    async def _look(self, broker: Broker, prefix: str, charges: list[Charge]) -> None:
+    async def _look(
+        self, broker: Broker, prefix: str, charges: list[Charge], *, every: bool
+    ) -> None:
         # Before the holders: who comes later must not be taken for one that has ended.
         ends = {charge.key: frozenset(charge.ends()) for charge in charges}
         try:
-            holders = await read_holders(broker, prefix, ends)
+            counted = (
+                ends if every and self._is_to_count(broker, prefix) else self._due & ends.keys()
+            )
+            holders = await read_holders(broker, prefix, counted)
             for charge in charges:
                 for death, cause in self._deaths(charge, holders, ends[charge.key]):
                     await self._recover(charge, death, cause)
-                self._told.dead_letters(charge.key, holders.letters[charge.key])
+            for key, count in holders.letters.items():
+                self._told.dead_letters(key, count)
             await self._tidy(broker, prefix)
         except (BrokerError, RecoveryError) as exc:
             for charge in charges:
@@ -197,6 +210,14 @@ class Recoveries:
             self._failed.pop(charge.key, None)
             self._seen[charge.key] = ends[charge.key]
             self._due.discard(charge.key)
+
+    def _is_to_count(self, broker: Broker, prefix: str) -> bool:
+        """Whether the dead letters of all fleets there are to be counted at this look."""
+        now, place = self._monotonic(), (broker, prefix)
+        if now - self._counted.get(place, float("-inf")) < COUNT_EVERY_S:
+            return False
+        self._counted[place] = now
+        return True
 
     def _deaths(
         self, charge: Charge, holders: Holders, ends: Iterable[End]
@@ -232,6 +253,8 @@ class Recoveries:
         self._silent.get(charge.key, {}).pop(death.incarnation, None)
         if not recovered.lives:
             self._told.recovered(charge.key, cause, recovered)
+        if recovered.dead:
+            self._counted.clear()  # the next look counts anew
 
     async def _tidy(self, broker: Broker, prefix: str) -> None:
         now, place = self._monotonic(), (broker, prefix)

@@ -136,6 +136,8 @@ class DeploymentFleet:
         there = self.deployment
         if there is None:
             return None
+        if there.spec.replicas == 0 and there.status.replicas == 0:
+            return self.problem  # nobody is there who could be in trouble
         return self.problem or trouble(there, self._of(there)[1])
 
     @property

@@ -157,13 +157,17 @@ class FollowedPods:
         self._sort_in(self._pods, before, now)
 
     def _replica_set(self, before: ReplicaSet | None, now: ReplicaSet | None) -> None:
-        self._sort_in(self._sets, before, now)
+        # Each new Deployment brings one without pods: that is no news of any worker.
+        is_news = any(one is not None and _has_workers(one) for one in (before, now))
+        self._sort_in(self._sets, before, now, is_news=is_news)
 
     def _sort_in(
         self,
         buckets: dict[tuple[str, str], dict[str, V]],
         before: V | None,
         now: V | None,
+        *,
+        is_news: bool = True,
     ) -> None:
         touched = set()
         if before is not None:
@@ -176,8 +180,13 @@ class FollowedPods:
             bucket = _bucket(now)
             touched.add(bucket)
             buckets[bucket][now.metadata.name] = now
-        for namespace, label in touched:
-            self._changed(namespace, label)
+        if is_news:
+            for namespace, label in touched:
+                self._changed(namespace, label)
+
+
+def _has_workers(one: ReplicaSet) -> bool:
+    return one.spec.replicas > 0 or one.status.replicas > 0
 
 
 def _bucket(obj: Watchable) -> tuple[str, str]:

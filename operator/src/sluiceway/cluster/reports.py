@@ -123,7 +123,15 @@ class ClusterReports:
         self._tell_of(before.settled.problem if before else None, known)
         if before is None and self._statuses is not None:
             self._statuses.adopt(spec.key, msgspec.json.decode(spec.status))
-        self._write(known)
+        if self._has_news(known):
+            self._write(known)
+
+    def _has_news(self, known: _Known) -> bool:
+        """Of an object that nothing was told of yet, the first look at its fleet has more to
+        tell, and comes at once: that is one write for each new TaskQueue, not two."""
+        if known.settled.watched is None or known.settled.problem is not None:
+            return True
+        return self._statuses is not None and bool(self._statuses.latest(known.spec.key))
 
     def went_otherwise(self, key: str, count: int) -> None:
         """Kubernetes removed so many pods of this fleet in place of those asked for."""

@@ -332,8 +332,9 @@ class Term:
         concerned = self._by_deployment.get(one.metadata.key, ())
         if not concerned:
             return
-        for key in concerned:
-            self._tick(key)
+        if before is None or now is None or _has_workers(before) or _has_workers(now):
+            for key in concerned:
+                self._tick(key)
         if before is None or now is None:
             self.touch(concerned)
         elif before.metadata.generation != now.metadata.generation:
@@ -384,6 +385,12 @@ def _was_changed(before: Deployment, now: Deployment) -> bool:
         before.spec.replicas == now.spec.replicas
         and before.metadata.annotations == now.metadata.annotations
     )
+
+
+def _has_workers(one: Deployment) -> bool:
+    """Whether its status says anything of workers: a new Deployment's changes several times,
+    without any."""
+    return one.spec.replicas > 0 or one.status.replicas > 0
 
 
 def _nobody(*_: object) -> None:

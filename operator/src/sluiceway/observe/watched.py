@@ -34,6 +34,8 @@ class Watched:
     address: BrokerAddress | None
     problem: str | None = None
     """Why there is no address, as a sentence."""
+    key: str = field(init=False)
+    """``namespace/name``."""
     broker_queues: tuple[BrokerQueue, ...] = field(init=False, repr=False)
     """Its queues, by the keys that they have in the broker."""
 
@@ -49,6 +51,7 @@ class Watched:
             for queue in self.taskqueue.queues
         )
         object.__setattr__(self, "broker_queues", queues)
+        object.__setattr__(self, "key", self.taskqueue.key)
 
     @classmethod
     def of(cls, taskqueue: TaskQueue, url: str) -> Self:
@@ -58,11 +61,6 @@ class Watched:
             return cls(taskqueue=taskqueue, address=parse_address(named))
         except AddressError as exc:
             return cls(taskqueue=taskqueue, address=None, problem=str(exc))
-
-    @property
-    def key(self) -> str:
-        """``namespace/name``."""
-        return self.taskqueue.key
 
     @property
     def prefix(self) -> str:
