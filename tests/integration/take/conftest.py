@@ -83,7 +83,7 @@ class Hand:
 
     def look_and_take(self) -> list[str]:
         """Also if it sleeps or watches: as when its time for a look has come."""
-        self.taking._slept_in, self.taking._look_at = True, 0.0
+        self.taking.idle._slept_in, self.taking.idle._look_at = True, 0.0
         return self.take()
 
     def wait(self, timeout_s: float = 30.0) -> Any:
@@ -118,7 +118,7 @@ class Hand:
             connection = getattr(self.channel.__dict__.get(client), "connection", None)
             if connection is not None:
                 connection.disconnect()
-        self.taking._watch.close()
+        self.taking.idle._watch.close()
         self.channel._disconnect_pools()
 
 

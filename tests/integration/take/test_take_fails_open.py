@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -15,14 +16,15 @@ def breaks(*_: Any) -> Any:
     raise ZeroDivisionError("as the test wants it")
 
 
-@pytest.mark.parametrize("part", ["_wants", "_ask", "_learn", "_wait"])
+@pytest.mark.parametrize("part", ["_wants", "_ask", "_learn", "idle.begin"])
 def test_kombu_takes_what_comes_after_an_error_of_ours(
     part: str, hand: Callable[..., Any], publish: Callable[..., bytes], client: redis.Redis
 ) -> None:
     publish("m1")
     a = hand("a", slots=2)
     assert a.take() == ["m1"]
-    setattr(a.taking, part, breaks)
+    *within, name = part.split(".")
+    setattr(attrgetter(*within)(a.taking) if within else a.taking, name, breaks)
     a.look_and_take()
     assert a.taking.let_go
     publish("m2")
@@ -40,7 +42,7 @@ def test_a_sleeper_that_is_let_go_takes_by_itself_and_a_watcher_gives_up_its_wat
 ) -> None:
     a, b = hand("a"), hand("b")
     a.take(), b.take()
-    assert (a.taking._watching, bool(b.channel._in_poll)) == (True, True)
+    assert (a.taking.idle.watches, bool(b.channel._in_poll)) == (True, True)
     for one in (a, b):
         one.fail()
         publish("m")

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from sluiceway_worker import takes, taking, wire
-from sluiceway_worker.taking import run
+from sluiceway_worker.takes import run
 
 
 def books(client: redis.Redis, who: Any, prefix: str = "") -> tuple[int, int, int]:
@@ -275,7 +275,7 @@ def test_a_worker_at_work_leaves_a_suspect_where_it_is_and_tells_one_who_waits(
     a.taking._suspects._busy = lambda: True
     assert a.take() == []
     assert (client.lrange("work", 0, -1), books(client, a)) == ([suspect], (0, 0, 0))
-    assert client.llen(a.taking._words) == 1
+    assert client.llen(a.taking.idle.words) == 1
     a.taking._suspects._busy = lambda: False
     assert a.look_and_take() == ["m1"]
 
@@ -315,7 +315,7 @@ def test_one_that_does_not_answer_is_given_up_also_after_a_long_rest(
     monkeypatch.setattr(taking, "_ANSWER_S", 0.2)
     a = hand("a")
     a.take()
-    a.taking._step_down()
+    a.taking.idle.step_down()
     # It has not been used for so long that redis-py would ask first whether it is alive.
     a.channel.client.connection.next_health_check = 0
     server = int(client.info("server")["process_id"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from sluiceway_worker import taking
+from sluiceway_worker import waiting
 
 PATIENCE_S = 60.0
 
@@ -16,13 +16,13 @@ PATIENCE_S = 60.0
 @pytest.fixture(autouse=True)
 def nobody_is_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the machine is: who sleeps wakes for a word only, and no watch ends."""
-    monkeypatch.setattr(taking, "_SLEEP_S", (600, 600))
-    monkeypatch.setattr(taking, "_LOOK_S", 600.0)
-    monkeypatch.setattr(taking, "WATCH_MS", 600_000)
+    monkeypatch.setattr(waiting, "_SLEEP_S", (600, 600))
+    monkeypatch.setattr(waiting, "_LOOK_S", 600.0)
+    monkeypatch.setattr(waiting, "WATCH_MS", 600_000)
 
 
 def watches(hand: Any) -> bool:
-    return bool(hand.taking._watching)
+    return bool(hand.taking.idle.watches)
 
 
 def sleeps(hand: Any) -> bool:
@@ -38,7 +38,7 @@ def hear(hand: Any) -> None:
     """Let it hear what comes, until it is awake and has looked."""
     while sleeps(hand):
         hand.connection.transport.cycle.poller.poll(PATIENCE_S)
-        hand.taking.readable()
+        hand.taking.idle.readable()
         hand.take()
 
 
@@ -111,7 +111,7 @@ def test_a_watcher_that_is_not_told_looks_by_itself(
     client: redis.Redis,
     redis_server: Any,
 ) -> None:
-    monkeypatch.setattr(taking, "_LOOK_S", 1.0)
+    monkeypatch.setattr(waiting, "_LOOK_S", 1.0)
     if trouble == "refused":
         words = "ACL SETUSER shop reset on >secret ~* &* +@all -client|tracking"
         client.execute_command(*words.split())
@@ -121,7 +121,7 @@ def test_a_watcher_that_is_not_told_looks_by_itself(
         a = hand("a")
     a.take()
     if trouble == "lost":
-        a.taking._watch.connection.disconnect()
+        a.taking.idle._watch.connection.disconnect()
     publish("m1")
     assert a.wait(PATIENCE_S).headers["id"] == "m1"
     a.connection.close()
@@ -130,7 +130,7 @@ def test_a_watcher_that_is_not_told_looks_by_itself(
 def test_when_the_watcher_has_vanished_a_sleeper_looks_by_itself(
     hand: Callable[..., Any], publish: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(taking, "_SLEEP_S", (1, 1))
+    monkeypatch.setattr(waiting, "_SLEEP_S", (1, 1))
     a, b = hand("a"), hand("b")
     a.take(), b.take()
     a.vanish()
@@ -166,7 +166,7 @@ def test_a_word_that_comes_to_one_who_cannot_take_is_passed_on(
     a.connection.close()
     for one in (b, c):
         one.connection.transport.cycle.poller.poll(PATIENCE_S)
-        one.taking.readable()
+        one.taking.idle.readable()
         one.take()
     assert watches(c)
 

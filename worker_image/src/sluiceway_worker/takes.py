@@ -12,8 +12,9 @@ and round floats. Its ``unacked`` value is put together of bytes, and taken apar
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import redis
 from kombu.utils.json import dumps
 
 
@@ -35,6 +36,14 @@ class Script:
     def __init__(self, source: str) -> None:
         self.source = source
         self.sha = hashlib.sha1(source.encode()).hexdigest()
+
+
+def run(client: redis.Redis, script: Script, keys: list[str], *args: Any) -> Any:
+    """Run a script that the server may know already."""
+    try:
+        return client.evalsha(script.sha, len(keys), *keys, *args)
+    except redis.exceptions.NoScriptError:
+        return client.eval(script.source, len(keys), *keys, *args)
 
 
 def tail_for(queue: str) -> bytes:

@@ -1,13 +1,7 @@
-"""Takes messages for one kombu channel by script, and waits cheaply for the next.
+"""Takes messages for one kombu channel by script: each is on the books from its take on.
 
 Nothing is ever on its way to this worker: a message is asked for only while a slot is
-free, and the answer is read at once. A script cannot wait, though. So of all the idle
-workers of the same queues one *watches* (it has a lease in Redis, and the server tells it
-of a change, see ``watching``); the others sleep at the server until they are given a
-word, by ``BLPOP`` on a list of their own that holds no messages. A watcher that takes,
-goes or fills up gives the word to one of them, and so does every take that leaves
-something behind. A word, like a watcher, may get lost with its worker: whoever sleeps
-looks by itself after a few seconds.
+free, and the answer is read at once. How it waits where there is none: see ``waiting``.
 
 It answers to the same questions as ``intake.Intake``, which does this on kombu's way.
 Everything here runs on the consumer's thread, but for ``closed``, which anyone may set.
@@ -15,9 +9,6 @@ Everything here runs on the consumer's thread, but for ``closed``, which anyone 
 
 from __future__ import annotations
 
-import hashlib
-import random
-from contextlib import suppress
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
@@ -27,14 +18,13 @@ from celery.worker import state
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
-from sluiceway_worker import takes, wire
+from sluiceway_worker import takes, waiting, wire
 from sluiceway_worker.fate import Death
 from sluiceway_worker.finished import came_back, can_be_told, published_at
 from sluiceway_worker.intake import BROKER_ERRORS
 from sluiceway_worker.recovery import Place, recover, recovery
 from sluiceway_worker.suspects import Suspects
-from sluiceway_worker.takes import Script, Take
-from sluiceway_worker.watching import Watch
+from sluiceway_worker.takes import Script, Take, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,24 +33,6 @@ if TYPE_CHECKING:
     from sluiceway_worker.identity import Identity
 
 logger = get_logger(__name__)
-
-WATCH_MS = 4000
-"""A watch ends by itself after so long, unless it is renewed."""
-
-_LOOK_S = 1.0
-"""A watcher looks, and renews its watch, at least this often."""
-
-_POLL_S = 0.05
-"""As often does one look whom the server does not tell of changes. It is one of all."""
-
-_FULL_S = 0.1
-"""Without an event loop nobody tells of a slot that is free again: look so often."""
-
-_WORD_MS = 60_000
-_SLEEP_S = (1, 15)
-_LOOKS_PER_S = 15
-"""Those who sleep look so rarely that they look so often together, within these bounds in
-seconds: as long as one of them lives, a message does not wait for long."""
 
 _ANSWER_S = wire.HEARTBEAT_TTL_MS / 1000
 """A server that does not answer for so long is gone, and the event loop waits no longer. It
@@ -135,11 +107,8 @@ class Taking:
         self._proven: bool = isinstance(before, Taking) and before._proven
         prefix = channel.global_keyprefix
         self._mine = [*self.unacked_keys(), wire.held_key(prefix, self.incarnation)]
-        self._watch = Watch(channel)
-        self._watching = False
-        self._look_at = 0.0
-        self._slept_in = False
-        self._words, self._lease = "", ""
+        self.idle = waiting.Waiting(channel, self.raw, self.incarnation, self._wants)
+        """How it waits while there is nothing to take."""
         self._known_queues: tuple[str, ...] = ()
         self._lists: list[str] = []
         self._tails: list[bytes] = []
@@ -273,65 +242,16 @@ class Taking:
         """kombu takes from here on; on the consumer's thread, before its first ``BRPOP``."""
         self.over = True
         try:
-            self._step_down()
+            self.idle.step_down()
             self.square()
         except Exception as exc:
             logger.info("The visibility timeout brings back what is not known here: %s", exc)
-        self._watch.close()
-        if self.channel.client.connection is not None:
-            self._hang_up()
-
-    def readable(self) -> None:
-        """The connection of the takes has an answer for who sleeps, or is gone."""
-        channel = self.channel
-        connection = channel.client.connection
-        asleep, word = channel._in_poll, None
-        try:
-            if asleep or connection.can_read(timeout=0):
-                word = connection.read_response()
-        except channel.connection_errors:
-            connection.disconnect()
-            raise
-        finally:
-            channel._in_poll = None
-            flush = getattr(channel, "_flush_brpop_reauth", None)
-            if flush is not None:
-                flush()
-        if word and word not in (b"PONG", "PONG") and not self._wants():
-            self._pass_on()
-
-    def told(self) -> None:
-        """The connection that watches has something to say."""
-        if self._watch.hear():
-            self._look_at = 0.0
-
-    def pause_s(self) -> float | None:
-        """How long nothing needs to be done unless something is heard; None: for ever."""
-        if self._watching:
-            return max(0.0, self._look_at - monotonic())
-        return None if self.channel._in_poll else _FULL_S
-
-    def queues_changed(self) -> None:
-        """A queue was added or cancelled: who waits is to wait for others."""
-        self._step_down()
-        if self.channel._in_poll:
-            self._hang_up()
+        self.idle.end()
 
     def close(self) -> None:
         """The channel is being closed."""
         self.closed = True
-        connection = self.channel.client.connection
-        if connection is not None and connection._sock is not None:
-            # Where that fails, the watch ends by itself.
-            with suppress(*BROKER_ERRORS):
-                self._step_down()
-        self._watch.close()
-        if self.channel._in_poll:
-            self._hang_up()
-
-    def forked(self) -> None:
-        """This is a child process now: the connection is its parent's."""
-        self._watch.forked()
+        self.idle.close()
 
     # Taking.
 
@@ -339,27 +259,21 @@ class Taking:
         """The next message of a turn; None: the turn is over."""
         try:
             while self._wants():
-                if self._slept_in:
-                    # It did not want for a while, and may have missed what the others were told.
-                    self._slept_in = False
-                    if self.channel._in_poll:
-                        self._hang_up()
-                if self._waits():
+                self.idle.wake()
+                if self.idle.goes_on:
                     return None
                 if delivered and not loops:
                     return None  # One at a time, as kombu's ``drain_events`` promises.
                 if delivered >= _TURN or monotonic() >= ends:
                     if loops:
-                        self._come_again()
+                        self.idle.come_again()
                     return None
                 message = self._take()
                 if message is not None:
                     _, take, body = message
                     self._suspects.took(take.tag, body)
                     return message
-            self._slept_in = True
-            if self._watching:
-                self._step_down()
+            self.idle.rest()
         except (*BROKER_ERRORS, *self.channel.connection_errors):
             raise
         except Exception:
@@ -377,11 +291,6 @@ class Taking:
             and self._suspects.may_take(self.held)
         )
 
-    def _waits(self) -> bool:
-        if self.channel._in_poll:
-            return True
-        return self._watching and monotonic() < self._look_at
-
     def _take(self) -> tuple[str, Take, bytes] | None:
         """The next message with its queue; None: there is none, and the wait has begun."""
         channel = self.channel
@@ -392,7 +301,7 @@ class Taking:
         prefix = channel.global_keyprefix
         keys = [
             *self._mine,
-            *(wire.holders_key(prefix), self._words, self._lease, wire.workers_key(prefix)),
+            *(wire.holders_key(prefix), self.idle.words, self.idle.lease, wire.workers_key(prefix)),
             *self._lists,
         ]
         self.outstanding = True
@@ -401,16 +310,16 @@ class Taking:
                 takes.TAKE,
                 keys,
                 *(tag, time(), self.incarnation, self._holder),
-                *(WATCH_MS, _WORD_MS, takes.TOKENS, len(prefix.encode())),
+                *(waiting.WATCH_MS, waiting.WORD_MS, takes.TOKENS, len(prefix.encode())),
                 *(len(queues), self._suspects.unwanted(), *self._tails),
             )
             if number == -2:
                 self._suspects.stand_aside()
                 return None
             if number < 0:
-                self._wait(*rest)
+                self.idle.begin(*rest)
                 return None
-            self._watching = False
+            self.idle.took()
             source, queue = self._lists[number][len(prefix) :], queues[number % len(queues)]
             tail = len(self._tails[number % len(queues)])
             self.held[tag] = None
@@ -429,10 +338,7 @@ class Taking:
             for queue in queues
         ]
         self._tails = [takes.tail_for(queue) for queue in queues]
-        # Those who wait for the same lists wait together, whatever their order.
-        name = hashlib.sha1("\n".join(sorted(self._lists)).encode()).hexdigest()[:12]
-        prefix = channel.global_keyprefix
-        self._words, self._lease = wire.words_key(prefix, name), wire.watch_key(prefix, name)
+        self.idle.for_lists(self._lists)
 
     def _deliver(self, queue: str, take: Take, body: bytes) -> None:
         channel = self.channel
@@ -465,57 +371,9 @@ class Taking:
             return False
         return bool(task_id) and self._finished(task_id, published_at(headers))
 
-    # Waiting.
-
-    def _wait(self, watches: int, workers: int = 0) -> None:
-        channel = self.channel
-        self._watching = bool(watches)
-        if watches:
-            heard = self._watch.arm(self._lists)
-            rest_s = {True: 0.0, False: _LOOK_S, None: _POLL_S * random.uniform(0.7, 1.3)}[heard]
-            self._look_at = monotonic() + rest_s
-            channel.connection.cycle.look_after(rest_s)
-            return
-        least, most = _SLEEP_S
-        sleep_s = min(most, max(least, workers // _LOOKS_PER_S)) + random.randrange(2)
-        connection = self._connection()
-        connection.send_command("BLPOP", self._words, sleep_s, check_health=False)
-        channel._in_poll = connection
-        channel._brpop_sent_at = monotonic()
-
-    def _step_down(self) -> None:
-        if self._watching:
-            self._watching = False
-            self._tell("")
-
-    def _pass_on(self) -> None:
-        self._tell("1")
-
-    def _tell(self, passed_on: str) -> None:
-        keys = [self._words, self._lease]
-        run(self.raw, takes.STEP_DOWN, keys, self.incarnation, _WORD_MS, takes.TOKENS, passed_on)
-
-    def _hang_up(self) -> None:
-        """Sleep no more. A word that comes at this moment is lost, and is not needed for long."""
-        self.channel.client.connection.disconnect()
-        self.channel._in_poll = None
-
-    def _come_again(self) -> None:
-        """Have the event loop turn at once: there is soon something to read."""
-        connection = self._connection()
-        connection.send_command("PING", check_health=False)
-        self.channel._in_poll = connection
-        self.channel._brpop_sent_at = monotonic()
-
-    # The connection of the takes.
-
-    def _connection(self) -> Any:
-        channel = self.channel
-        return channel.connection.cycle.connection_of(channel)
-
     def _ask(self, script: Script, keys: list[str], *args: Any) -> Any:
         channel = self.channel
-        connection = self._connection()
+        connection = channel.connection.cycle.connection_of(channel)
         try:
             for command, name in (("EVALSHA", script.sha), ("EVAL", script.source)):
                 # The take itself shows whether the connection is alive. redis-py's own look at
@@ -539,11 +397,3 @@ class Taking:
 def _id_of(letter: Letter) -> str:
     task_id = letter["headers"].get("id")
     return task_id if isinstance(task_id, str) else ""
-
-
-def run(client: redis.Redis, script: Script, keys: list[str], *args: Any) -> Any:
-    """Run a script that the server may know already."""
-    try:
-        return client.evalsha(script.sha, len(keys), *keys, *args)
-    except redis.exceptions.NoScriptError:
-        return client.eval(script.source, len(keys), *keys, *args)

@@ -98,8 +98,8 @@ class TakingChannel(kombu_redis.Channel):
     def take_by(self, taking: Taking) -> None:
         """Take by script from now on. Nothing may have been consumed before."""
         self.taking = taking
-        self.handlers["TAKE"] = taking.readable
-        self.handlers["WATCH"] = taking.told
+        self.handlers["TAKE"] = taking.idle.readable
+        self.handlers["WATCH"] = taking.idle.told
 
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:
         if no_ack:
@@ -108,13 +108,13 @@ class TakingChannel(kombu_redis.Channel):
             self.no_ack_queues.discard(queue)
         done = super().basic_consume(queue, no_ack, *args, **kwargs)
         if self.taking is not None and not self.taking.over:
-            self.taking.queues_changed()
+            self.taking.idle.queues_changed()
         return done
 
     def _basic_cancel(self, consumer_tag: str) -> Any:
         done = super()._basic_cancel(consumer_tag)
         if self.taking is not None and not self.taking.over:
-            self.taking.queues_changed()
+            self.taking.idle.queues_changed()
         return done
 
     def close(self) -> None:
@@ -127,7 +127,7 @@ class TakingChannel(kombu_redis.Channel):
 
     def _after_fork(self) -> None:
         if self.taking is not None:
-            self.taking.forked()
+            self.taking.idle.forked()
         super()._after_fork()
 
 
@@ -163,7 +163,7 @@ class Poller(kombu_redis.MultiChannelPoller):
         if self._turn(loops=False):
             return None
         for channel in self._takers():
-            pause_s = channel.taking.pause_s()
+            pause_s = channel.taking.idle.pause_s()
             if pause_s is not None:
                 timeout = pause_s if timeout is None else min(timeout, pause_s)
         self._turned = True
