@@ -28,8 +28,14 @@ EVENTS = {row.name: row.event for row in ROWS}
 
 def main() -> int:
     options = _arguments()
-    # Its server and its workers go with it also where it is only told to go.
     signal.signal(signal.SIGTERM, _leave)
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def _run(options: argparse.Namespace) -> int:
     rows = [row for row in ROWS if not options.rows or row.name in options.rows]
     book = Book(options.folder)
     wrong: list[str] = []
@@ -47,9 +53,10 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def _leave(number: int, _: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is under way is to be ended in order
-    sys.exit(128 + number)
+def _leave(*_: object) -> None:
+    """As after Ctrl-C: what is under way is cancelled, and takes server and workers along."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.raise_signal(signal.SIGINT)
 
 
 def _go_on(row: Row, wanted: int, book: Book) -> None:
