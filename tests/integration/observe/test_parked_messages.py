@@ -184,9 +184,28 @@ def test_one_is_released_or_all_of_them_and_a_second_time_none(eta, park, redis_
     assert eta("list") == []
 
 
-def test_a_release_that_names_nothing_is_refused(eta):
-    with pytest.raises(CommandError, match="write --all"):
-        eta("release")
+def test_what_is_not_wanted_any_more_is_dropped_for_good(eta, park, redis_server):
+    client = redis_server.client()
+    for source in ("video", "audio"):
+        park(source, LATE, task_id=f"{source}-1")
+    kept = park("video", LATE + 1, task_id="video-2")
+    assert eta("drop", "video-1", "audio") == ["2 dropped"]
+    assert not client.exists("video", "audio")
+    # Only what is left is due some time.
+    assert client.zrange(wire.parked_lists_key(""), 0, -1, withscores=True) == [
+        (b"video", LATE + 1)
+    ]
+    assert client.hvals(wire.parked_bodies_key("", "video")) == [kept]
+    assert eta("drop", "--all") == ["1 dropped"]
+    assert not client.keys("sluiceway:parked*")
+    with pytest.raises(CommandError, match="no parked message of video-1"):
+        eta("drop", "video-1")
+
+
+@pytest.mark.parametrize("action", ["release", "drop"])
+def test_one_that_names_nothing_is_refused(action, eta):
+    with pytest.raises(CommandError, match=f"{action} which.*write --all"):
+        eta(action)
 
 
 async def test_what_was_released_meanwhile_is_no_error(a_fleet, brokers, park):

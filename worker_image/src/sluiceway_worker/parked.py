@@ -130,6 +130,19 @@ return 1
 the source list without the prefix. Returns 1: it went back; 0: it is not there."""
 
 
+DROP_ONE = (
+    _BACK
+    + """
+local there = redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[2], ARGV[1])
+register(ARGV[2])
+return there
+"""
+)
+"""Forget one message for good. KEYS, ARGV: as ``RELEASE_ONE``. Returns 1: it is gone; 0: it
+was not there."""
+
+
 def keys_of(prefix: str, source: str) -> list[str]:
     """The keys of ``RELEASE`` for one source list."""
     return [

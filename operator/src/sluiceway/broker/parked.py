@@ -19,7 +19,7 @@ from sluiceway.broker.errors import BrokerError, key_problem, sentence
 from sluiceway.broker.reading import NOTHING_PARKED, BrokerQueue, Parked, ParkedFacts
 from sluiceway.broker.scripts import READ_PARKED, Command, ScriptCall
 from sluiceway_worker import wire
-from sluiceway_worker.parked import BATCH, RELEASE, RELEASE_ONE, keys_of
+from sluiceway_worker.parked import BATCH, DROP_ONE, RELEASE, RELEASE_ONE, keys_of
 
 LISTS = 1_000
 """The parked messages of so many lists are looked at, those that are due first."""
@@ -165,8 +165,21 @@ async def release_one(broker: Broker, *, prefix: str, parked: ParkedMessage) -> 
     Raises:
         BrokerError: it could not be done; it is where it was.
     """
+    return await _one(broker, RELEASE_ONE, prefix, parked)
+
+
+async def drop_one(broker: Broker, *, prefix: str, parked: ParkedMessage) -> bool:
+    """Forget one for good; False where it is not there any more.
+
+    Raises:
+        BrokerError: it could not be done; it is where it was.
+    """
+    return await _one(broker, DROP_ONE, prefix, parked)
+
+
+async def _one(broker: Broker, script: str, prefix: str, parked: ParkedMessage) -> bool:
     keys = keys_of(prefix, parked.list)
-    command: Command = ("EVAL", RELEASE_ONE, len(keys), *keys, parked.name, parked.list)
+    command: Command = ("EVAL", script, len(keys), *keys, parked.name, parked.list)
     (reply,) = _checked(broker, await broker.run([command]))
     return bool(reply)
 

@@ -31,6 +31,7 @@ class Action(StrEnum):
 
     LIST = "list"
     RELEASE = "release"
+    DROP = "drop"
 
 
 def eta(
@@ -38,7 +39,7 @@ def eta(
         Action,
         typer.Argument(
             help="list: a line for each, the first to come due first; release: give them back "
-            "to their queues now, with their ETA."
+            "to their queues now, with their ETA; drop: forget them for good."
         ),
     ],
     tasks: Annotated[
@@ -55,7 +56,7 @@ def eta(
     namespace: NamespaceOption = None,
     url: UrlOption = None,
     prefix: PrefixOption = "",
-    every: Annotated[bool, typer.Option("--all", help="Release all of them.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Release, or drop, all of them.")] = False,
     kubeconfig: KubeconfigOption = None,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="json: one object a line.")
@@ -65,13 +66,13 @@ def eta(
 
     They come back by themselves shortly before they are due. Release them before Sluiceway
     leaves a broker for good; while an operator stands by, a worker that takes one parks it
-    again. In a cluster they are found by their TaskQueue: sluiceway eta list -q video -n
+    again. Drop what is not wanted any more: a revoke is heard only by workers that live. In a cluster they are found by their TaskQueue: sluiceway eta list -q video -n
     shop. The broker must be reached from here; from outside of the cluster forward its port
     and give --url redis://localhost:6379/0.
     """
     chosen = tuple(tasks or ())
-    if action is Action.RELEASE and bool(chosen) is every:
-        raise CommandError("release which? Name ids of tasks, or write --all")
+    if action is not Action.LIST and bool(chosen) is every:
+        raise CommandError(f"{action.value} which? Name ids of tasks, or write --all")
     queue = None
     if url is not None and taskqueue is not None:
         # In a broker alone nobody can tell a TaskQueue's queues: it is that of this name.
@@ -101,8 +102,9 @@ async def _run(
                 raise CommandError(
                     f"there is no parked message of {', '.join(tasks)}", ExitCode.PROBLEMS
                 )
-        if action is Action.RELEASE:
-            await _release(broker, place, [one["parked"] for one in found])
+        if action is not Action.LIST:
+            parked = [one["parked"] for one in found]
+            await (_release if action is Action.RELEASE else _drop)(broker, place, parked)
             return
         for one in found:
             one.pop("parked")
@@ -123,6 +125,15 @@ async def _release(broker: Broker, place: BrokerPlace, found: Sequence[ParkedMes
     for one in reversed(found):
         done += await release_one(broker, prefix=place.prefix, parked=one)
     typer.echo(f"{done} released")
+
+
+async def _drop(broker: Broker, place: BrokerPlace, found: Sequence[ParkedMessage]) -> None:
+    from sluiceway.broker.parked import drop_one
+
+    done = 0
+    for one in found:
+        done += await drop_one(broker, prefix=place.prefix, parked=one)
+    typer.echo(f"{done} dropped")
 
 
 def _line(about: dict[str, Any]) -> Iterable[Any]:
