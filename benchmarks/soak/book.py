@@ -110,6 +110,7 @@ _COUNTED = {
     "publishing_failed": "publishings failed",
     "operators_killed": "operators killed",
     "forgotten": "tasks of which Redis itself forgot something",
+    "forgotten_in_step": "of them though the replica was not cut off",
     "forgotten_lost": "of them lost by it",
     "forgotten_run_twice": "of them run twice",
     "subtasks_published_again": "subtasks published again by a parent that ran again",

@@ -4,9 +4,9 @@
 
 It is the operator as it is, in a process of its own. A step is a batch of commands to the
 broker, or a write to the API server; a point lies before each and behind each. While FOLDER has
-a file ``armed`` that names a kind of steps and a number, the points are counted and written to
-``points``, and at that number the process is gone. What is repeated at once, such as a lease
-that is renewed, counts once.
+a file ``armed`` that names a kind of steps and a point, all points of that kind are written to
+``points``, and at that one the process is gone. What is repeated at once, such as a lease that is
+renewed, is one point; what comes again later is another, with the next number.
 """
 
 from __future__ import annotations
@@ -37,14 +37,13 @@ _READS = ("HGETALL", "EXISTS", "HSTRLEN", "HMGET", "GETRANGE")
 
 
 class Points:
-    """Counts the points while it is armed."""
+    """Knows where it is while it is armed."""
 
     def __init__(self, folder: Path) -> None:
         self._armed = folder / "armed"
         self._written = folder / "points"
         self._order = ""
-        self._count = 0
-        self._last = ""
+        self._names: list[str] = []
 
     def pass_(self, kind: str, step: str, where: str) -> None:
         """This point has been reached; at the right one there is no return."""
@@ -52,16 +51,16 @@ class Points:
         with suppress(FileNotFoundError):
             order = self._armed.read_text(encoding="utf-8")
         if order != self._order:
-            self._order, self._count, self._last = order, 0, ""
-        wanted, _, number = order.partition(" ")
-        point = f"{where} {step}"
-        if wanted != kind or point in self._last.split("|")[-2:]:
+            self._order, self._names = order, []
+        wanted, _, last = order.partition("|")
+        name = f"{where} {step}"
+        if wanted != kind or name in self._names[-2:]:
             return
-        self._count += 1
-        self._last = f"{self._last}|{point}"
+        self._names.append(name)
+        point = f"{name} {self._names.count(name)}"
         with self._written.open("a", encoding="utf-8") as file:
             file.write(f"{point}\n")
-        if self._count == int(number):
+        if point == last:
             self._armed.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -77,7 +76,8 @@ def step_of(batch: Sequence[Any]) -> tuple[str, str]:
     if word == "EVAL" and words[1] in (MOVE, LET_GO):
         return RECOVERY, "move" if words[1] == MOVE else "let go"
     if word in _READS:
-        return RECOVERY, f"{word} {':'.join(words[1].split(':')[:2])}"
+        # Without what differs each time: an incarnation, a task's id.
+        return RECOVERY, f"{word} {':'.join(words[1].split(':')[:2]).partition('-meta-')[0]}"
     return "", ""
 
 
@@ -101,8 +101,6 @@ def watch(points: Points) -> None:
             step = "mark"
         elif method == "PATCH" and "deployments" in parts:
             step = "scale" if parts[-1] == "scale" else "take over"
-        elif method in ("PATCH", "PUT") and "taskqueues" in parts:
-            step = "status"
         if step:
             points.pass_(DRAIN, step, "before")
         answer = await asks(self, method, path, **more)

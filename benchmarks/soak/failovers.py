@@ -27,6 +27,7 @@ def run(times: int, seed: int) -> Result:
 
 async def _run(field: Field, servers: Servers, times: int, chance: random.Random) -> Result:
     forgotten: set[str] = set()
+    by_one_in_step: set[str] = set()
     async with local_mode(field) as local:
         await ready(local)
         with Load(field, chance) as load:
@@ -38,6 +39,7 @@ async def _run(field: Field, servers: Servers, times: int, chance: random.Random
                 behind = number % 3 == 1
                 had, kept = await asyncio.to_thread(servers.fail_over, behind=behind)
                 forgotten |= had.differs(kept)
+                by_one_in_step |= set() if behind else had.differs(kept)
                 await ready(local)
             await asyncio.sleep(2)
         await asyncio.to_thread(field.settle, set(load.sent) - forgotten)
@@ -48,6 +50,7 @@ async def _run(field: Field, servers: Servers, times: int, chance: random.Random
         "published": len(sent),
         "publishing_failed": len(load.unconfirmed),
         "forgotten": len(forgotten),
+        "forgotten_in_step": len(by_one_in_step),
         "forgotten_lost": len(sent & forgotten - set(field.events("finished"))),
         "forgotten_run_twice": sum(begun[one] > 1 for one in forgotten),
     }

@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.field import Field, Worker
 from sluiceway.kube.client import KubeClient
-from sluiceway.kube.errors import KubeError
+from sluiceway.kube.errors import NOT_FOUND, KubeError
 from sluiceway.kube.requests import MERGE_PATCH
 
 TESTS = Path(__file__).resolve().parents[2] / "tests"
@@ -86,20 +86,24 @@ class Kubelet:
         """Until cancelled."""
         beaten = float("-inf")
         while True:
-            if time.monotonic() > beaten + _BEAT_S:
-                beaten = time.monotonic()
-                await self._beat()
-            for pod in await self.pods():
-                name = pod["metadata"]["name"]
-                if "deletionTimestamp" in pod["metadata"]:
-                    if name not in self._going:
-                        self._going.add(name)
-                        self._start(self._end(name))
-                elif "nodeName" not in pod["spec"]:
-                    await self._bind(name)
-                elif name not in self.workers and name not in self._fallen:
-                    self._run(name)
+            with suppress(KubeError):  # it is slow; all is looked at again
+                if time.monotonic() > beaten + _BEAT_S:
+                    await self._beat()
+                    beaten = time.monotonic()
+                for pod in await self.pods():
+                    await self._look(pod)
             await asyncio.sleep(_LOOK_S)
+
+    async def _look(self, pod: dict[str, Any]) -> None:
+        name = pod["metadata"]["name"]
+        if "deletionTimestamp" in pod["metadata"]:
+            if name not in self._going:
+                self._going.add(name)
+                self._start(self._end(name))
+        elif "nodeName" not in pod["spec"]:
+            await self._bind(name)
+        elif name not in self.workers and name not in self._fallen:
+            self._run(name)
 
     def _run(self, pod: str) -> None:
         fleet = f"{self._namespace}/work"
@@ -123,10 +127,7 @@ class Kubelet:
             await asyncio.to_thread(worker.end)
             await self._say(pod, ready=False, state=_ended(0))
         self._fallen.discard(pod)
-        with suppress(KubeError):
-            await self._client.request(
-                "DELETE", f"{self._pods}/{pod}", body={"gracePeriodSeconds": 0}
-            )
+        await self._insist("DELETE", f"{self._pods}/{pod}", {"gracePeriodSeconds": 0})
 
     async def _say(self, pod: str, *, ready: bool = False, **container: Any) -> None:
         status = {"name": "worker", "image": "shop:1", "imageID": "", "restartCount": 0}
@@ -138,10 +139,20 @@ class Kubelet:
                 "containerStatuses": [{**status, "ready": ready, **container}],
             }
         }
-        with suppress(KubeError):  # it was deleted meanwhile
-            await self._client.request(
-                "PATCH", f"{self._pods}/{pod}/status", body=body, content_type=MERGE_PATCH
-            )
+        await self._insist("PATCH", f"{self._pods}/{pod}/status", body, MERGE_PATCH)
+
+    async def _insist(
+        self, method: str, path: str, body: Any, content_type: str = "application/json"
+    ) -> None:
+        """Until it is done, or there is no such object any more."""
+        while True:
+            try:
+                await self._client.request(method, path, body=body, content_type=content_type)
+            except KubeError as exc:
+                if exc.status != NOT_FOUND:
+                    await asyncio.sleep(_LOOK_S)
+                    continue
+            return
 
     async def _beat(self) -> None:
         now = _now()
@@ -152,9 +163,7 @@ class Kubelet:
         ready = {"type": "Ready", "status": "True", "reason": "Played", "message": ""}
         ready |= {"lastHeartbeatTime": now, "lastTransitionTime": now}
         status = {"status": {"allocatable": room, "capacity": room, "conditions": [ready]}}
-        await self._client.request(
-            "PATCH", f"/api/v1/nodes/{NODE}/status", body=status, content_type=MERGE_PATCH
-        )
+        await self._insist("PATCH", f"/api/v1/nodes/{NODE}/status", status, MERGE_PATCH)
 
     def _start(self, coroutine: Any) -> None:
         task = asyncio.create_task(coroutine)

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,13 @@ from benchmarks.load import Load
 from benchmarks.soak.dying import DRAIN, RECOVERY
 from benchmarks.soak.played import Kubelet, control_plane, kubelet
 from benchmarks.verdict import Verdict
+from sluiceway.kube.errors import KubeError
 from sluiceway_worker import wire
 
 WORKERS = 3
 PATIENCE_S = 300.0
+TWICE = 2
+"""What comes more often than that comes again as it came before."""
 
 
 def drains(times: int, seed: int) -> Result:
@@ -63,12 +66,13 @@ class Play:
         self._ended: dict[int, float] = {}
         self._kubelet: Kubelet
 
-    async def run(self, kind: str, times: int, seed: int) -> Result:
+    async def run(self, kind: str, times: int, seed: int = 1, only: Sequence[str] = ()) -> Result:
         """Let so many die, and count.
 
         Args:
             kind: ``dying.DRAIN`` or ``dying.RECOVERY``.
-            seed: the number of the first one's point.
+            seed: the number of the first one's point, from 1.
+            only: these points, such as ``after lease 1``, in place of all that there are.
         """
         act = self._drain if kind == DRAIN else self._recover
         died: list[str] = []
@@ -81,30 +85,31 @@ class Play:
             await self._apply(WORKERS)
             await self._whole(WORKERS)
             with Load(self._field, random.Random(seed + 1)) as load:
-                points = await self._points(kind, act)
-                for number in range(times):
-                    wanted = (seed - 1 + number) % points + 1
-                    died.append(await self._die_at(kind, wanted, act))
+                points = list(only) or await self._points(kind, act)
+                for number in range(seed - 1, seed - 1 + times):
+                    point = points[number % len(points)]
+                    died.append(point if await self._die_at(kind, point, act) else "")
             await asyncio.to_thread(self._field.settle, set(load.sent))
             figures = Verdict(set(load.sent), self._ended).figures(self._field)
         went = [one for one in died if one]
         return figures | {"operators_killed": len(went), "points": sorted(set(went))}
 
-    async def _points(self, kind: str, act: Callable[[], Awaitable[None]]) -> int:
-        """How many points there are, when nobody dies."""
-        self._arm(kind, 0)
+    async def _points(self, kind: str, act: Callable[[], Awaitable[None]]) -> list[str]:
+        """The points in their order, when nobody dies."""
+        self._arm(kind, "")
         await act()
         (self._folder / "armed").unlink()
-        return max(1, len(self._passed()))
+        passed = dict.fromkeys((self._folder / "points").read_text(encoding="utf-8").splitlines())
+        return [point for point in passed if int(point.rpartition(" ")[2]) <= TWICE]
 
-    async def _die_at(self, kind: str, number: int, act: Callable[[], Awaitable[None]]) -> str:
-        """Where one of them died; "" where it came to its end before that."""
-        self._arm(kind, number)
+    async def _die_at(self, kind: str, point: str, act: Callable[[], Awaitable[None]]) -> bool:
+        """Whether one of them came to that point, and died of it."""
+        self._arm(kind, point)
         await act()
         gone = not (self._folder / "armed").exists()
         (self._folder / "armed").unlink(missing_ok=True)
         self._keep_two()
-        return self._passed()[-1] if gone else ""
+        return gone
 
     async def _drain(self) -> None:
         """One worker fewer is asked for, and goes; then it is back."""
@@ -139,7 +144,10 @@ class Play:
 
         async def so() -> bool:
             self._keep_two()
-            pods = await self._kubelet.pods()
+            try:
+                pods = await self._kubelet.pods()
+            except KubeError:
+                return False
             names = {pod["metadata"]["name"] for pod in pods}
             return len(names) == count and self._consuming() >= names
 
@@ -183,12 +191,9 @@ class Play:
         kubectl = self._plane.kubectl.within(self._namespace)
         await asyncio.to_thread(kubectl.apply, json.dumps(taskqueue))
 
-    def _arm(self, kind: str, number: int) -> None:
+    def _arm(self, kind: str, point: str) -> None:
         (self._folder / "points").write_text("", encoding="utf-8")
-        (self._folder / "armed").write_text(f"{kind} {number}", encoding="utf-8")
-
-    def _passed(self) -> list[str]:
-        return (self._folder / "points").read_text(encoding="utf-8").splitlines()
+        (self._folder / "armed").write_text(f"{kind}|{point}", encoding="utf-8")
 
     def _keep_two(self) -> None:
         self._operators = [one for one in self._operators if one.poll() is None]

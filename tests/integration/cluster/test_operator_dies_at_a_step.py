@@ -17,13 +17,16 @@ from benchmarks.soak.steps import Play
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("kind", "point", "unasked"),
-    [(DRAIN, 4, ("run_twice", "run_again", "cut")), (RECOVERY, 11, ("run_twice",))],
+    [
+        (DRAIN, "after lease 1", ("run_twice", "run_again", "cut")),
+        (RECOVERY, "after move 1", ("run_twice",)),
+    ],
 )
 async def test_what_it_had_begun_another_one_ends(
-    served: ControlPlane, namespace: Namespace, kind: str, point: int, unasked: tuple[str, ...]
+    served: ControlPlane, namespace: Namespace, kind: str, point: str, unasked: tuple[str, ...]
 ) -> None:
     with fresh_field() as field:
-        counted = await Play(served, namespace.name, field).run(kind, 1, point)
+        counted = await Play(served, namespace.name, field).run(kind, 1, only=[point])
     assert counted["operators_killed"] == 1
     assert counted["published"] == counted["finished"] != 0
     assert {name: counted[name] for name in unasked if counted[name]} == {}
