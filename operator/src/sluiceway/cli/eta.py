@@ -66,9 +66,10 @@ def eta(
 
     They come back by themselves shortly before they are due. Release them before Sluiceway
     leaves a broker for good; while an operator stands by, a worker that takes one parks it
-    again. Drop what is not wanted any more: a revoke is heard only by workers that live. In a cluster they are found by their TaskQueue: sluiceway eta list -q video -n
-    shop. The broker must be reached from here; from outside of the cluster forward its port
-    and give --url redis://localhost:6379/0.
+    again. Drop what is not wanted any more: a revoke is heard only by workers that live.
+    In a cluster they are found by their TaskQueue: sluiceway eta list -q video -n shop. The
+    broker must be reached from here; from outside of the cluster forward its port and give
+    --url redis://localhost:6379/0.
     """
     chosen = tuple(tasks or ())
     if action is not Action.LIST and bool(chosen) is every:
