@@ -46,28 +46,21 @@ def registry_for(
         )
 
     # Coroutines, though nothing is waited for: kopf runs plain functions in other threads.
-    # kopf calls no event handler before the index has everything that exists.
-    @kopf.index(*TASKQUEUES, registry=registry)
-    async def taskqueues(body: kopf.Body, **_: Any) -> None:
-        specs.put_taskqueue(_plain(body))
-
-    @kopf.index(*WORKERCLASSES, registry=registry)
-    async def workerclasses(body: kopf.Body, **_: Any) -> None:
-        specs.put_class(_plain(body))
-
     @kopf.on.event(*TASKQUEUES, registry=registry)
     async def taskqueue_event(
-        event: Any, uid: str, namespace: str | None, name: str, **_: Any
+        event: Any, body: kopf.Body, uid: str, namespace: str | None, name: str, **_: Any
     ) -> None:
         if event["type"] == "DELETED":
             specs.remove_taskqueue(f"{namespace}/{name}", uid)
-        specs.now_complete()
+        else:
+            specs.put_taskqueue(_plain(body))
 
     @kopf.on.event(*WORKERCLASSES, registry=registry)
-    async def workerclass_event(event: Any, name: str, **_: Any) -> None:
+    async def workerclass_event(event: Any, body: kopf.Body, name: str, **_: Any) -> None:
         if event["type"] == "DELETED":
             specs.remove_class(name)
-        specs.now_complete()
+        else:
+            specs.put_class(_plain(body))
 
     return registry
 

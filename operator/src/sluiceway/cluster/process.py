@@ -23,6 +23,7 @@ from sluiceway.act.deployments import Deployments
 from sluiceway.api.taskqueue import GROUP, VERSION
 from sluiceway.cluster.loops import Asker
 from sluiceway.cluster.reports import ClusterReports
+from sluiceway.cluster.rollcall import call_the_roll
 from sluiceway.cluster.serving import Told, keep_beating, serving
 from sluiceway.cluster.specs import Specs
 from sluiceway.cluster.term import Term
@@ -150,6 +151,9 @@ class Operator:
             await self._until_served()
             watching = tasks.create_task(self._view.run())
             leading = tasks.create_task(self._lead())
+            calling = tasks.create_task(
+                call_the_roll(self._client, self._specs, namespaces=self._options.namespaces)
+            )
             # kopf takes the signals, and comes back when one told it to stop.
             self._serves_specs = True
             await watch_specs(
@@ -161,6 +165,7 @@ class Operator:
             leading.cancel()
             await asyncio.wait([leading])
             watching.cancel()
+            calling.cancel()
             beating.cancel()
 
     def _status_writer(self, client: KubeClient) -> StatusWriter:

@@ -52,6 +52,8 @@ class Specs:
         self.taskqueues: dict[str, Spec] = {}
         """By ``namespace/name``."""
         self.classes: dict[str, WorkerClass] = {}
+        self.told_classes: set[str] = set()
+        """The names of those that exist, also of those that cannot be used."""
         self.complete = False
         """Whether all that exist have been told once; nobody acts before."""
         self._listeners: list[Callable[[Collection[str]], None]] = []
@@ -98,6 +100,7 @@ class Specs:
     def put_class(self, body: Mapping[str, Any]) -> None:
         """It exists, and looks like this. One that cannot be used is as if it were not there."""
         name = body["metadata"]["name"]
+        self.told_classes.add(name)
         verdict = judge(body, in_cluster=True)
         before = self.classes.pop(name, None)
         if isinstance(verdict.object, WorkerClass):
@@ -107,6 +110,7 @@ class Specs:
 
     def remove_class(self, name: str) -> None:
         """It exists no more."""
+        self.told_classes.discard(name)
         if self.classes.pop(name, None) is not None:
             self._tell(self.taskqueues.keys())
 
