@@ -202,6 +202,9 @@ class Term:
                 self._try_again(key, exc)
             finally:
                 self._queue.done(key)
+            # Where nothing is to be written nothing is waited for, and ten thousand in a row
+            # would keep the Lease from being renewed.
+            await asyncio.sleep(0)
 
     def _try_again(self, key: str, exc: Exception) -> None:
         failures = self._failures.get(key, 0)
