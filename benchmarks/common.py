@@ -88,10 +88,15 @@ def main(title: str, run: Callable[..., Result]) -> None:
 
 def arguments(description: str) -> argparse.Namespace:
     """``full`` and ``json``, as all of them take them."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--full", action="store_true", help="the long run, with the full sizes")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
-    return parser.parse_args()
+    return parser(description).parse_args()
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """What takes them, for a module that takes more."""
+    found = argparse.ArgumentParser(description=description)
+    found.add_argument("--full", action="store_true", help="the long run, with the full sizes")
+    found.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    return found
 
 
 def write(path: Path | None, figures: Result) -> None:

@@ -62,11 +62,12 @@ class ControlPlane:
         # Three different ones; free on the host, and in an empty network all are.
         self.port, etcd_port, etcd_peer_port = free_ports(3)
         self.url = f"https://{address}:{self.port}"
+        self.etcd_url = f"http://127.0.0.1:{etcd_port}"
         self.credentials = Credentials(self.folder / "credentials", self.url, nodes)
         self.etcd = self._program(
             "etcd",
             f"--data-dir={self.folder / 'etcd'}",
-            f"--listen-client-url=http://127.0.0.1:{etcd_port}",
+            f"--listen-client-url={self.etcd_url}",
             f"--listen-peer-url=http://127.0.0.1:{etcd_peer_port}",
         )
         self.api_server = self._program("kube-apiserver", *self._api_server_flags(etcd_port))
