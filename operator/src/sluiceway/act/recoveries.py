@@ -222,6 +222,9 @@ class Recoveries:
     def _deaths(
         self, charge: Charge, holders: Holders, ends: Iterable[End]
     ) -> list[tuple[Death, Cause]]:
+        if not holders.there:
+            self._silent.pop(charge.key, None)
+            return []
         now, at = self._monotonic(), self._clock()
         proven = {
             incarnation: end

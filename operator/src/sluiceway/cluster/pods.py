@@ -107,6 +107,8 @@ class FollowedPods:
             label: the value of our label that their pods bear; empty where they bear none.
         """
         bucket = (namespace, label)
+        if bucket not in self._ends:
+            return ()
         pods = self._pods.get(bucket, {})
         running = {name for name, pod in pods.items() if runs(pod)}
         told = [
