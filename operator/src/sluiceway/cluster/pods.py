@@ -107,9 +107,9 @@ class FollowedPods:
             label: the value of our label that their pods bear; empty where they bear none.
         """
         bucket = (namespace, label)
-        if bucket not in self._ends:
-            return ()
         pods = self._pods.get(bucket, {})
+        if not pods and bucket not in self._ends and bucket not in self._left:
+            return ()
         running = {name for name, pod in pods.items() if runs(pod)}
         told = [
             replace(end, if_silent=end.worker in running)
