@@ -28,11 +28,13 @@ EVENTS = {row.name: row.event for row in ROWS}
 
 def main() -> int:
     options = _arguments()
-    signal.signal(signal.SIGTERM, _leave)
+    before = signal.signal(signal.SIGTERM, _leave)
     try:
         return _run(options)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(options: argparse.Namespace) -> int:
