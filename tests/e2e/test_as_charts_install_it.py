@@ -201,6 +201,7 @@ def test_both_charts_from_nothing_through_a_burst_and_upgrades_and_back_to_nothi
             assert page(f"{flower}/workers") == 401
             assert page(f"{flower}/workers", login=LOGIN) == 200
 
+        front.await_ticks(1)
         # Each step begins while every worker is at an order that lasts until the test lets go.
         front.begin_orders(web)
         with times.of("Flower, asked for the workers while all are at an order"):
