@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kombu.transport import redis, virtual
 
+from sluiceway_worker.nudge import Nudge
 from sluiceway_worker.sockets import forget_errors
 from sluiceway_worker.taking import Letter
 
@@ -135,6 +136,7 @@ class Poller(kombu_redis.MultiChannelPoller):
     """kombu's poller, which also turns the channels that take by script."""
 
     loop: Any = None
+    _nudge: Nudge | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -149,8 +151,8 @@ class Poller(kombu_redis.MultiChannelPoller):
                 channel.taking.hand_over()
                 self.leave(channel, channel.client, "TAKE")
         super().on_poll_start()
-        if not self._turned:
-            self._turn(loops=True)
+        if not self._turned and self._turn(loops=True) and self._nudge is not None:
+            self._nudge()
 
     def on_readable(self, fileno: int) -> Any:
         channel, kind = self._fd_to_chan.get(fileno, (None, ""))
@@ -158,6 +160,12 @@ class Poller(kombu_redis.MultiChannelPoller):
             # Also while nothing may be consumed: it is no message.
             return channel.handlers[kind]()
         return super().on_readable(fileno)
+
+    def close(self) -> None:
+        super().close()
+        if self._nudge is not None:
+            self._nudge.close()
+            self._nudge = None
 
     def get(self, callback: Any, timeout: float | None = None) -> Any:
         if self._turn(loops=False):
@@ -218,6 +226,13 @@ class Poller(kombu_redis.MultiChannelPoller):
             with suppress(KeyError, ValueError, OSError):
                 self._unregister_from_poll(fd)
 
+    def turn_in(self, loop: Any) -> None:
+        """An event loop turns the channels from now on."""
+        self.loop = loop
+        if self._nudge is not None:
+            self._nudge.close()
+        self._nudge = Nudge(loop)
+
     def look_after(self, seconds: float) -> None:
         """Have an event loop turn after so long at the latest."""
         if self.loop is not None:
@@ -238,7 +253,7 @@ class TransportMixin:
         self.cycle = Poller()
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
-        self.cycle.loop = loop
+        self.cycle.turn_in(loop)
         super().register_with_event_loop(connection, loop)  # type: ignore[misc]
 
 
