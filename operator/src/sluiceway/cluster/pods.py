@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from sluiceway.broker.holders import Cause, End
+from sluiceway.cluster.remembered import Remembered
 from sluiceway.kube.client import KubeClient
 from sluiceway.kube.ends import ends_of, runs
 from sluiceway.kube.views import (
@@ -60,14 +61,10 @@ class FollowedPods:
         """
         self._changed = changed
         self._lost = lost
-        self._ends: defaultdict[tuple[str, str], dict[tuple[str, float | None], End]]
-        self._ends = defaultdict(dict)
+        self._ends: Remembered[tuple[str, float | None], End] = Remembered(REMEMBERED_S)
         """Ends that were seen: a pod that is on its way out takes the kubelet's word along."""
-        self._ends_seen: deque[tuple[float, tuple[str, str], tuple[str, float | None]]] = deque()
-        """When each was, monotonic, the oldest first."""
-        self._left: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+        self._left: Remembered[str, str] = Remembered(REMEMBERED_S)
         """Where pods were whose objects are gone, which proves nothing: name → node."""
-        self._left_seen: deque[tuple[float, tuple[str, str], str]] = deque()
         self._pods: defaultdict[tuple[str, str], dict[str, Pod]] = defaultdict(dict)
         self._sets: defaultdict[tuple[str, str], dict[str, ReplicaSet]] = defaultdict(dict)
         self.watches: tuple[Watch[Pod], Watch[ReplicaSet]] = (
@@ -107,17 +104,12 @@ class FollowedPods:
             label: the value of our label that their pods bear; empty where they bear none.
         """
         bucket = (namespace, label)
-        pods = self._pods.get(bucket, {})
-        if not pods and bucket not in self._ends and bucket not in self._left:
+        pods, ends, left = self._pods.get(bucket, {}), self._ends.of(bucket), self._left.of(bucket)
+        if not (pods or ends or left):
             return ()
         running = {name for name, pod in pods.items() if runs(pod)}
-        told = [
-            replace(end, if_silent=end.worker in running)
-            for end in self._ends.get(bucket, {}).values()
-        ]
-        where = self._left.get(bucket, {}) | {
-            name: pod.spec.node_name for name, pod in pods.items()
-        }
+        told = [replace(end, if_silent=end.worker in running) for end in ends.values()]
+        where = {**left, **{name: pod.spec.node_name for name, pod in pods.items()}}
         why = {node: self._lost(node) for node in set(where.values())}
         lost = [
             End(worker=name, cause=Cause.NODE, reason=reason, if_silent=True)
@@ -131,25 +123,15 @@ class FollowedPods:
         for end in ends_of(pod):
             which = (end.worker, end.before)
             # What was said first stays: a pod may be told to go after it crashed.
-            if which not in self._ends[bucket]:
-                self._ends[bucket][which] = end
-                self._ends_seen.append((now, bucket, which))
-        while self._ends_seen and now - self._ends_seen[0][0] > REMEMBERED_S:
-            _, bucket, which = self._ends_seen.popleft()
-            self._ends[bucket].pop(which, None)
-            if not self._ends[bucket]:
-                del self._ends[bucket]
+            if which not in self._ends.of(bucket):
+                self._ends.note(bucket, which, end, now)
+        self._ends.forget_old(now)
 
     def _note_left(self, pod: Pod) -> None:
-        now, bucket, name = time.monotonic(), _bucket(pod), pod.metadata.name
+        now = time.monotonic()
         if pod.spec.node_name:
-            self._left[bucket][name] = pod.spec.node_name
-            self._left_seen.append((now, bucket, name))
-        while self._left_seen and now - self._left_seen[0][0] > REMEMBERED_S:
-            _, bucket, name = self._left_seen.popleft()
-            self._left[bucket].pop(name, None)
-            if not self._left[bucket]:
-                del self._left[bucket]
+            self._left.note(_bucket(pod), pod.metadata.name, pod.spec.node_name, now)
+        self._left.forget_old(now)
 
     def _pod(self, before: Pod | None, now: Pod | None) -> None:
         if now is not None:
