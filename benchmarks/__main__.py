@@ -9,6 +9,7 @@ from benchmarks import (
     agent_cost,
     decide,
     drains,
+    gap,
     heartbeats,
     loop,
     reaction,
@@ -29,6 +30,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Result]] = {
     "heartbeats: what many workers cost one broker": heartbeats.run,
     "agent_cost: tasks and publishing, with the agent and without": agent_cost.run,
     "take: by script, and as kombu does": take.run,
+    "gap: how soon a worker begins the next task": gap.run,
     "drains: workers leave under work": lambda small: drains.run(10 if small else 200),
     "web: the light page in the meltdown and after it": web.run,
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 from celery import Celery
 
 app = Celery("noop_app")
@@ -18,3 +21,12 @@ app.conf.update(
 @app.task  # type: ignore[untyped-decorator]  # Celery publishes no types.
 def noop() -> None:
     """Nothing at all: what is measured is everything around it."""
+
+
+@app.task  # type: ignore[untyped-decorator]
+def note(published: float, lasts_s: float, file: str) -> None:
+    """Write when it was published, began and ended: seconds of the machine's one clock."""
+    began = time.monotonic()
+    time.sleep(lasts_s)
+    with Path(file).open("a", encoding="ascii") as lines:
+        lines.write(f"{published} {began} {time.monotonic()}\n")

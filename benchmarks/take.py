@@ -1,11 +1,11 @@
 """Taking by script beside kombu's ``BRPOP``: what is worked off, how soon, and what waiting costs.
 
 Both sides in turns, on one server. *Throughput*: no-op tasks a second of real workers that
-differ in ``SLUICEWAY_TAKE`` alone, with one queue and with eight, with one worker and with
-four; and what each task cost workers and broker in processor time, which holds better on a
-busy machine. Aim: at least 0.97 of kombu's. *Waiting*: hundreds of consumers in one process,
-first idle, then with a message every 50 ms: commands a second and processor time of the
-broker, and the milliseconds from ``LPUSH`` until some consumer has the message.
+differ in ``SLUICEWAY_TAKE`` alone, with one queue and with eight, with one worker, with four
+and (``--full``) with fifty; and what each task cost workers and broker in processor time, which
+holds better on a busy machine. Aim: at least 0.97 of kombu's. *Waiting*: hundreds of consumers
+in one process, first idle, then with a message every 50 ms: commands a second and processor
+time of the broker, and the milliseconds from ``LPUSH`` until some consumer has the message.
 """
 
 from __future__ import annotations
@@ -56,10 +56,11 @@ def run(small: bool = True) -> Result:
     """Medians over the rounds, and the median ratio of each round's pair."""
     tasks, rounds, consumers = (2000, 3, 100) if small else (6000, 7, 200)
     result: Result = {"tasks": tasks, "rounds": rounds, "consumers": consumers}
-    for queues, workers in ((1, 1), (8, 1), (1, 4), (8, 4)):
-        result[f"{queues}_queues_{workers}_workers"] = _throughput(
-            tasks * workers, rounds, queues, workers
-        )
+    for workers in (1, 4) if small else (1, 4, 50):
+        for queues in (1, 8):
+            result[f"{queues}_queues_{workers}_workers"] = _throughput(
+                tasks * min(4, workers), rounds, queues, workers
+            )
     result.update(_waiting(consumers, seconds=10.0))
     return result
 
@@ -103,14 +104,17 @@ def _throughput(tasks: int, rounds: int, queues: int, workers: int) -> dict[str,
 def _work_off(
     broker: _Broker, side: str, tasks: int, queues: int, workers: int
 ) -> tuple[float, float, float]:
-    """Fill the queues, start the workers, time them from the tenth part to the last task.
+    """Give workers that are all there full queues; time them from the tenth part to the last task.
 
     Tasks a second, and milliseconds of processor time for each: the workers', the broker's.
     """
-    names = ",".join(f"q{number}" for number in range(queues))
+    queue_names = [f"q{number}" for number in range(queues)]
+    names = ",".join(queue_names)
     env = {**os.environ, "CELERY_BROKER_URL": broker.url, ENV_TAKE: side}
     fill = [sys.executable, "-c", FILL, str(tasks), names]
     subprocess.run(fill, cwd=HERE, env=env, check=True)
+    for name in queue_names:
+        broker.redis.rename(name, f"aside:{name}")
     quiet = {"cwd": HERE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     command = [*WORKER, "-Q", names, *WORKER_OPTIONS]
     processes = [
@@ -120,19 +124,28 @@ def _work_off(
 
     def left() -> int:
         with broker.redis.pipeline() as pipe:
-            for name in names.split(","):
+            for name in queue_names:
                 pipe.llen(name)
             pipe.hlen("unacked")
             return sum(pipe.execute())
 
+    def look_again() -> None:
+        if any(process.poll() is not None for process in processes):
+            raise RuntimeError("a worker ended")
+        time.sleep(0.01)
+
     def until(most: int) -> tuple[int, float]:
         while (now := left()) > most:
-            if any(process.poll() is not None for process in processes):
-                raise RuntimeError("a worker ended")
-            time.sleep(0.01)
+            look_again()
         return now, time.perf_counter()
 
     try:
+        while broker.redis.scard("_kombu.binding.celery.pidbox") < workers:
+            look_again()
+        with broker.redis.pipeline(transaction=True) as pipe:
+            for name in queue_names:
+                pipe.rename(f"aside:{name}", name)
+            pipe.execute()
         first, began = until(tasks - tasks // 10)
         cpu_s, (_, server_cpu_s) = _cpu_s(processes), broker.spent()
         _, ended = until(0)
