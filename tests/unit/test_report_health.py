@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -105,7 +106,7 @@ async def served(
     told = Told(
         health=beats.health,
         not_ready=lambda: missing or {},
-        exposition=lambda accept: (f"asked for {accept}\n".encode() * 500, "text/plain"),
+        exposition=lambda accept: (iter([f"asked for {accept}\n".encode()] * 500), "text/plain"),
     )
     async with (
         serving("127.0.0.1:0", told) as (host, port),
@@ -143,11 +144,42 @@ async def test_readyz_says_what_is_missing_until_nothing_is(clock: Clock) -> Non
 async def test_metrics_are_in_the_format_that_is_asked_for_and_compressed(clock: Clock) -> None:
     async with served(Heartbeats(clock)) as session:
         headers = {"Accept": "application/openmetrics-text", "Accept-Encoding": "gzip"}
-        async with session.get("/metrics", headers=headers) as answer:
-            text = await answer.text()
+        async with session.get("/metrics", headers=headers, auto_decompress=False) as answer:
+            compressed = await answer.read()
             assert answer.headers["Content-Type"] == "text/plain"
-            assert int(answer.headers["Content-Length"]) < len(text) / 10
+    text = gzip.decompress(compressed).decode()
     assert text == "asked for application/openmetrics-text\n" * 500
+    assert len(compressed) < len(text) / 10
+
+
+async def test_while_metrics_are_written_the_event_loop_turns(clock: Clock) -> None:
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    turned = asyncio.create_task(turn())
+    told = Told(
+        health=Heartbeats(clock).health,
+        not_ready=dict,
+        exposition=lambda _: ((f"{turns}\n".encode() for _ in range(20)), "text/plain"),
+    )
+    async with (
+        serving("127.0.0.1:0", told) as (host, port),
+        aiohttp.ClientSession(f"http://{host}:{port}") as session,
+    ):
+        async with session.get("/metrics") as answer:
+            seen = (await answer.text()).split()
+        async with session.head("/metrics") as answer:
+            assert (answer.status, await answer.read()) == (200, b"")
+        async with session.get("/healthz") as answer:
+            assert answer.status == 200
+    turned.cancel()
+
+    assert len(set(seen)) == 20, "others had their turn between any two pieces"
 
 
 async def test_the_event_loop_beats_for_as_long_as_it_turns() -> None:
@@ -163,7 +195,9 @@ async def test_an_address_that_is_taken_is_a_sentence(clock: Clock) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         address = f"127.0.0.1:{other.getsockname()[1]}"
-        told = Told(health=Heartbeats(clock).health, not_ready=dict, exposition=lambda _: (b"", ""))
+        told = Told(
+            health=Heartbeats(clock).health, not_ready=dict, exposition=lambda _: (iter(()), "")
+        )
         with pytest.raises(ServingError, match=rf"cannot listen on {address} \(.*in use"):
             async with serving(address, told):
                 pass

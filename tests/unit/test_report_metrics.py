@@ -112,10 +112,19 @@ def operator(**watches: View) -> OperatorMeters:
     return OperatorMeters(version="1.2", leads=lambda: True, watches=watches, clock=lambda: 100.0)
 
 
-def scraped(*collectors: FleetMeters | OperatorMeters) -> dict[str, list[tuple[Any, float]]]:
-    """Name → (labels, value) of each series, as Prometheus reads the text."""
-    text, media_type = exposition(registry_of(*collectors), "")
+def text_of(fleets: FleetMeters) -> str:
+    pieces, media_type = exposition(fleets, registry_of(), "")
     assert media_type.startswith("text/plain")
+    return b"".join(pieces).decode()
+
+
+def scraped(
+    fleets: FleetMeters | None = None, beside: OperatorMeters | None = None
+) -> dict[str, list[tuple[Any, float]]]:
+    """Name → (labels, value) of each series, as Prometheus reads the text."""
+    registry = registry_of() if beside is None else registry_of(beside)
+    pieces, _ = exposition(fleets or FleetMeters(), registry, "")
+    text = b"".join(pieces)
     found: dict[str, list[tuple[Any, float]]] = {}
     for family in text_string_to_metric_families(text.decode()):
         for sample in family.samples:
@@ -344,9 +353,9 @@ def test_the_series_of_a_taskqueue_that_is_deleted_vanish() -> None:
 
     meters.drop("shop/mail")
 
-    text, _ = exposition(registry_of(meters), "")
-    assert b'taskqueue="video"' in text
-    assert b'taskqueue="mail"' not in text
+    text = text_of(meters)
+    assert 'taskqueue="video"' in text
+    assert 'taskqueue="mail"' not in text
 
 
 def test_a_replica_that_leads_no_more_tells_of_no_taskqueue() -> None:
@@ -355,8 +364,7 @@ def test_a_replica_that_leads_no_more_tells_of_no_taskqueue() -> None:
 
     meters.clear()
 
-    text, _ = exposition(registry_of(meters), "")
-    assert b"taskqueue=" not in text
+    assert "taskqueue=" not in text_of(meters)
 
 
 def test_what_the_operator_does_is_told_also_where_there_is_no_taskqueue() -> None:
@@ -367,7 +375,7 @@ def test_what_the_operator_does_is_told_also_where_there_is_no_taskqueue() -> No
     meters.asked("PATCH", 200)
     meters.asked("PATCH", None)
 
-    told = scraped(meters)
+    told = scraped(beside=meters)
 
     assert told["sluiceway_build_info"] == [({"version": "1.2"}, 1)]
     assert told["sluiceway_is_leader"] == [({}, 1)]
@@ -391,7 +399,7 @@ def test_what_the_operator_does_is_told_also_where_there_is_no_taskqueue() -> No
 
 
 def test_a_view_that_was_never_whole_has_no_age() -> None:
-    told = scraped(operator(pods=View(synced=False, stale_since=0.0)))
+    told = scraped(beside=operator(pods=View(synced=False, stale_since=0.0)))
 
     assert told["sluiceway_watch_synced"] == [({"resource": "pods"}, 0)]
     assert "sluiceway_watch_stale_seconds" not in told
@@ -401,13 +409,44 @@ def test_who_asks_for_open_metrics_is_given_it() -> None:
     fleets = FleetMeters()
     fleets.add(status())
 
-    text, media_type = exposition(
-        registry_of(fleets, operator()), "application/openmetrics-text; version=1.0.0"
+    pieces, media_type = exposition(
+        fleets, registry_of(operator()), "application/openmetrics-text; version=1.0.0"
     )
+    text = b"".join(pieces)
 
     assert media_type.startswith("application/openmetrics-text")
     names = {family.name for family in open_metrics_families(text.decode())}
     assert "sluiceway_taskqueue_drains" in names
+
+
+def test_names_with_quotes_and_line_breaks_in_them_are_read_back_as_they_are() -> None:
+    odd = 'a "queue"\\with\nall'
+    meters = FleetMeters()
+    meters.add(status(queues=(QueueView(name=odd, length=7),)))
+
+    assert scraped(meters)["sluiceway_queue_length"] == [(VIDEO | {"queue": odd}, 7)]
+
+
+def test_a_fleet_at_rest_was_looked_at_when_it_was_looked_at_last() -> None:
+    meters = FleetMeters()
+    meters.add(status())
+    meters.still("shop/video", 1_010.0)
+
+    told = scraped(meters)
+
+    assert told["sluiceway_taskqueue_last_tick_timestamp_seconds"] == [(VIDEO, 1_010)]
+
+
+def test_thousands_of_taskqueues_come_in_pieces_none_of_which_is_large() -> None:
+    meters = FleetMeters()
+    for n in range(1_200):
+        meters.add(status(f"shop/{n}", work=NO_WORK))
+
+    pieces, _ = exposition(meters, registry_of(), "")
+    sizes = [piece.count(b"\n") for piece in pieces]
+
+    assert sum(sizes) > 30_000
+    assert max(sizes) < 1_000
 
 
 def test_all_that_is_exposed_is_declared() -> None:

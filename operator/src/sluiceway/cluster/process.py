@@ -134,11 +134,11 @@ class Operator:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch, stand, lead; until ``stop`` is set or a signal comes."""
-        registry = registry_of(self._fleet_meters, self._meters)
+        registry = registry_of(self._meters)
         told = Told(
             health=self._beats.health,
             not_ready=self._missing,
-            exposition=partial(exposition, registry),
+            exposition=partial(exposition, self._fleet_meters, registry),
         )
         async with AsyncExitStack() as stack:
             host, port = await stack.enter_async_context(serving(self._options.address, told))

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import accumulate
+from collections.abc import Iterator, Sequence
+from functools import partial
 
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-)
-from prometheus_client.metrics_core import Metric as Family
-
-from sluiceway.report.celery_metrics import CELERY_GAUGES, TASK_COUNTERS, TASK_TIMES
+from sluiceway.report.celery_metrics import BY_TASK, CELERY_GAUGES, TASK_COUNTERS, TASK_TIMES
+from sluiceway.report.metrics import FLEET_LABELS
+from sluiceway.report.series import gauges_and_counters, histograms, labelled
 from sluiceway.report.status import FleetStatus
-from sluiceway.report.tally import Sums, Tally
+from sluiceway.report.tally import Tally
 from sluiceway_worker.wire import BOUNDS_S
 
 _BOUNDS = (*map(str, BOUNDS_S), "+Inf")
@@ -39,40 +34,25 @@ class CeleryMeters:
         """This replica does not lead any more."""
         self._tallies.clear()
 
-    def collect(self, statuses: Mapping[str, FleetStatus]) -> Iterator[Family]:
-        """All series as they are now; may be called in another thread."""
+    def text(
+        self, statuses: Sequence[tuple[str, FleetStatus]], *, open_metrics: bool
+    ) -> Iterator[str]:
+        """All series as they are now, in pieces.
+
+        Args:
+            statuses: the newest of each fleet, behind its labels.
+        """
         tasks = [
-            ((*fleet.split("/", 1), *key), sums)
-            for fleet, tally in tuple(self._tallies.items())
-            for key, sums in tuple(tally.sums.items())
+            (labelled(BY_TASK, (*fleet.split("/", 1), *key)), sums)
+            for fleet, tally in self._tallies.items()
+            for key, sums in tally.sums.items()
         ]
-        yield from _counters(tasks)
-        yield from _times(tasks)
+        write = partial(gauges_and_counters, open_metrics=open_metrics)
+        for counter in TASK_COUNTERS:
+            yield from write(counter, tasks, counter.read, behind=len(BY_TASK))
+        for times in TASK_TIMES:
+            yield from histograms(
+                times, tasks, times.read, bounds=_BOUNDS, open_metrics=open_metrics
+            )
         for gauge in CELERY_GAUGES:
-            family = GaugeMetricFamily(gauge.name, gauge.help, labels=gauge.labels)
-            for fleet, status in statuses.items():
-                for labels, value in gauge.read(status):
-                    family.add_metric((*fleet.split("/", 1), *labels), value)
-            yield family
-
-
-_Tasks = list[tuple[tuple[str, ...], Sums]]
-
-
-def _counters(tasks: _Tasks) -> Iterator[Family]:
-    for counter in TASK_COUNTERS:
-        family = CounterMetricFamily(counter.name, counter.help, labels=counter.labels)
-        for who, sums in tasks:
-            for labels, value in tuple(counter.read(sums)):
-                family.add_metric((*who, *labels), value)
-        yield family
-
-
-def _times(tasks: _Tasks) -> Iterator[Family]:
-    for times in TASK_TIMES:
-        histogram = HistogramMetricFamily(times.name, times.help, labels=times.labels)
-        for who, sums in tasks:
-            counts, sum_s = times.read(sums)
-            buckets = list(zip(_BOUNDS, accumulate(counts), strict=True))
-            histogram.add_metric(who, buckets, sum_s)
-        yield histogram
+            yield from write(gauge, statuses, gauge.read, behind=len(FLEET_LABELS))

@@ -56,8 +56,7 @@ def _counter(
 def _failed(sums: Sums) -> Iterator[Sample]:
     # Always there, or a ratio of failures would not be told while there are none.
     yield ("",), sums.failed.get("", 0)
-    # Copied at once: the event loop may add to them meanwhile.
-    for exception, count in tuple(sums.failed.items()):
+    for exception, count in sums.failed.items():
         if exception:
             yield (exception,), count
 

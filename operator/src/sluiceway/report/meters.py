@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import accumulate
 from typing import Protocol
 
@@ -35,11 +35,14 @@ from sluiceway.report.events import scale_action
 from sluiceway.report.metrics import (
     FLEET_COUNTERS,
     FLEET_GAUGES,
+    LAST_TICK,
     TICK_BUCKETS_S,
     Counts,
     Kind,
     Metric,
+    Sample,
 )
+from sluiceway.report.series import gauges_and_counters
 from sluiceway.report.status import FleetStatus
 from sluiceway_worker.recovery import Recovered
 
@@ -56,7 +59,7 @@ class Watching(Protocol):
         """When the view was last known to be true, on the watch's clock; None while it is."""
 
 
-class FleetMeters(Collector):
+class FleetMeters:
     """What is told of TaskQueues. A Reporter of the ticks (sluiceway.reconcile)."""
 
     def __init__(self) -> None:
@@ -119,28 +122,27 @@ class FleetMeters(Collector):
         self._counts.clear()
         self._celery.clear()
 
-    def collect(self) -> Iterator[Family]:
-        """All series as they are now; may be called in another thread."""
-        # Copied at once: the event loop may add to them meanwhile.
-        still_at = dict(self._still_at)
-        statuses = [
-            (_who(one.fleet), replace(one, at=still_at.get(one.fleet, one.at)))
-            for one in tuple(self._statuses.values())
-        ]
-        counts = [(_who(fleet), one) for fleet, one in tuple(self._counts.items())]
+    def text(self, *, open_metrics: bool) -> Iterator[str]:
+        """All series, in pieces between which others may have their turn.
+
+        Args:
+            open_metrics: whether it is to be OpenMetrics; else Prometheus' own format.
+        """
+        # Who begins now is told of to the end: the TaskQueues may change between two pieces.
+        statuses = [(_who(one.fleet), one) for one in self._statuses.values()]
+        counts = [(_who(fleet), one) for fleet, one in self._counts.items()]
+        write = partial(
+            gauges_and_counters, behind=len(metrics.FLEET_LABELS), open_metrics=open_metrics
+        )
         for gauge in FLEET_GAUGES:
-            family = _family(gauge)
-            for who, status in statuses:
-                for labels, value in gauge.read(status):
-                    family.add_metric((*who, *labels), value)
-            yield family
+            yield from write(gauge, statuses, self._at if gauge is LAST_TICK else gauge.read)
         for counter in FLEET_COUNTERS:
-            family = _family(counter)
-            for who, count in counts:
-                for labels, value in counter.read(count):
-                    family.add_metric((*who, *labels), value)
-            yield family
-        yield from self._celery.collect(dict(self._statuses))
+            yield from write(counter, counts, counter.read)
+        yield from self._celery.text(statuses, open_metrics=open_metrics)
+
+    def _at(self, status: FleetStatus) -> Iterable[Sample]:
+        """When it was looked at last, also where nothing was found to have changed."""
+        yield (), self._still_at.get(status.fleet, status.at)
 
 
 class OperatorMeters(Collector):
@@ -189,14 +191,14 @@ class OperatorMeters(Collector):
         self._requests[verb, "none" if code is None else str(code)] += 1
 
     def collect(self) -> Iterator[Family]:
-        """All series as they are now; may be called in another thread."""
+        """All series as they are now."""
         build = _family(metrics.BUILD)
         build.add_metric((self._version,), 1)
         leads = _family(metrics.IS_LEADER)
         leads.add_metric((), self._leads())
         synced, stale = _family(metrics.WATCH_SYNCED), _family(metrics.WATCH_STALE)
         now = self._clock()
-        for resource, watch in tuple(self._watches.items()):
+        for resource, watch in self._watches.items():
             synced.add_metric((resource,), watch.synced)
             if watch.synced:
                 since = watch.stale_since
@@ -207,7 +209,7 @@ class OperatorMeters(Collector):
             (metrics.KUBERNETES_REQUESTS, self._requests),
         ):
             family = _family(metric)
-            for labels, count in tuple(counts.items()):
+            for labels, count in counts.items():
                 family.add_metric(labels, count)
             yield family
 
@@ -229,19 +231,32 @@ def registry_of(*collectors: Collector) -> CollectorRegistry:
     return registry
 
 
-def exposition(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
-    """All series as text, and its media type. Slow with thousands of TaskQueues.
+def exposition(
+    fleets: FleetMeters, registry: CollectorRegistry, accept: str
+) -> tuple[Iterator[bytes], str]:
+    """All series as text, and its media type. The text comes in pieces, each made when it is
+    asked for: with thousands of TaskQueues it is long.
 
     Args:
+        registry: of what is told beside the TaskQueues.
         accept: the request's header of that name; empty for the plain text format.
     """
     encode, media_type = choose_encoder(accept)
-    return encode(registry), media_type
+    open_metrics = media_type.startswith("application/openmetrics-text")
+
+    def pieces() -> Iterator[bytes]:
+        for text in fleets.text(open_metrics=open_metrics):
+            if text:
+                yield text.encode()
+        yield encode(registry)  # at last, for OpenMetrics has a mark at its end
+
+    return pieces(), media_type
 
 
-def _who(fleet: str) -> tuple[str, ...]:
-    """``namespace/name`` as the values of the first two labels."""
-    return tuple(fleet.split("/", 1))
+def _who(fleet: str) -> str:
+    """``namespace/name`` as the first two labels."""
+    namespace, _, name = fleet.partition("/")  # neither has a character to be escaped
+    return f'namespace="{namespace}",taskqueue="{name}"'
 
 
 def _family(metric: Metric) -> GaugeMetricFamily | CounterMetricFamily:

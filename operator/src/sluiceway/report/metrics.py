@@ -175,6 +175,13 @@ def _counter(
     )
 
 
+LAST_TICK = _gauge(
+    "taskqueue_last_tick_timestamp_seconds",
+    "When the queues and workers of the TaskQueue were looked at last, Unix time.",
+    lambda status: _one(status.at),
+)
+"""Of a fleet at rest this alone moves: it is looked at, and has no new status."""
+
 FLEET_GAUGES: tuple[FleetGauge, ...] = (
     _gauge(
         "queue_length",
@@ -294,11 +301,7 @@ FLEET_GAUGES: tuple[FleetGauge, ...] = (
         "Whether the broker says at once that a queue changed; 0 while it is polled.",
         _holds(WAKING),
     ),
-    _gauge(
-        "taskqueue_last_tick_timestamp_seconds",
-        "When the queues and workers of the TaskQueue were looked at last, Unix time.",
-        lambda status: _one(status.at),
-    ),
+    LAST_TICK,
 )
 """What a TaskQueue's newest status says, told by the replica that leads."""
 
