@@ -49,6 +49,15 @@ def test_a_worker_that_is_silent_for_minutes_is_not_counted_anew() -> None:
     assert tally.sums[PDF].started == 11
 
 
+def test_a_worker_that_idles_for_hours_is_still_known_when_it_works_again() -> None:
+    tally = Tally()
+    as_it_was = [did(started=10)]
+    for at in range(0, 7_200, 60):
+        heard(tally, float(at), a=as_it_was)
+    heard(tally, 7_200.0, a=[did(started=11)])
+    assert tally.sums[PDF].started == 11
+
+
 def test_buckets_grow_each_by_itself() -> None:
     tally = Tally()
     heard(tally, 0.0, a=[did(runs=[1, 2])])

@@ -2,8 +2,8 @@
 
 A request names queues and key prefixes; it becomes one batch of script calls and
 plain commands; the replies become a ``BrokerReading``. Between looks a gauge
-remembers only what must not be read every time: heads over 1 MB, and how far it has
-come in ``unacked``.
+remembers only what must not be read every time: heads over 1 MB, how far it has come in
+``unacked``, and what the workers had counted.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from redis.exceptions import ResponseError
 
 from sluiceway.broker.connection import Broker
 from sluiceway.broker.errors import BrokerError, key_problem, sentence
+from sluiceway.broker.heartbeats import Heartbeats
 from sluiceway.broker.held import HeldWalk
 from sluiceway.broker.parked import parked_call, parked_facts
 from sluiceway.broker.reading import (
@@ -33,7 +34,6 @@ from sluiceway.broker.scripts import READ_QUEUES, READ_WORKERS, Command, ScriptC
 from sluiceway_worker.wire import (
     HEARTBEAT_TTL_MS,
     STAMP_HEADER,
-    Heartbeat,
     heartbeat_key,
     queue_keys,
     workers_key,
@@ -72,6 +72,8 @@ class Gauge:
         self._large: dict[tuple[BrokerQueue, int], tuple[float, Head]] = {}
         self._walks: dict[str, HeldWalk] = {}
         self._walked_at: dict[str, float] = {}
+        self._heartbeats: dict[str, Heartbeats] = {}
+        self._heard_at: dict[str, float] = {}
         self.read_at = clock()
         """When it was read last, by its clock."""
 
@@ -80,7 +82,7 @@ class Gauge:
         chunks = list(_chunks(request.queues))
         prefixes = sorted(request.prefixes)
         walked = sorted(request.held_by_queue)
-        self._keep_walks(walked)
+        self._remember(prefixes, walked)
         batch: list[Command | ScriptCall] = [("TIME",)]
         batch += [self._queues_call(chunk) for chunk in chunks]
         for prefix in prefixes:
@@ -111,13 +113,15 @@ class Gauge:
             parked=parked,
         )
 
-    def _keep_walks(self, prefixes: Iterable[str]) -> None:
+    def _remember(self, heard: Iterable[str], walked: Iterable[str]) -> None:
         self.read_at = self._clock()
-        self._walked_at |= dict.fromkeys(prefixes, self.read_at)
-        for prefix, at in list(self._walked_at.items()):
-            if self.read_at - at > REMEMBERED_S:
-                del self._walked_at[prefix]
+        for asked_at, now in ((self._heard_at, heard), (self._walked_at, walked)):
+            asked_at |= dict.fromkeys(now, self.read_at)
+            for prefix, at in list(asked_at.items()):
+                if self.read_at - at > REMEMBERED_S:
+                    del asked_at[prefix]
         self._walks = {p: self._walks.get(p) or HeldWalk(p) for p in self._walked_at}
+        self._heartbeats = {p: self._heartbeats.get(p) or Heartbeats() for p in self._heard_at}
 
     def _queues_call(self, chunk: Sequence[BrokerQueue]) -> ScriptCall:
         suffixes = queue_keys("", "", chunk[0].steps, chunk[0].separator)
@@ -198,6 +202,8 @@ class Gauge:
         heard: list[Heard] = []
         dead: list[str] = []
         strangers: list[str] = []
+        heartbeats = self._heartbeats[prefix]
+        heartbeats.begin()
         for at in range(0, len(reply), 3):
             incarnation, left_ms, payload = reply[at : at + 3]
             name = incarnation.decode("utf-8", "replace")
@@ -205,7 +211,7 @@ class Gauge:
                 dead.append(name)
                 continue
             try:
-                heartbeat = Heartbeat.from_json(payload)
+                heartbeat = heartbeats.read(payload)
             except ValueError:
                 strangers.append(name)
                 continue

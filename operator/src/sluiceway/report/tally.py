@@ -42,6 +42,8 @@ class Sums:
 @dataclass(slots=True)
 class _Worker:
     heard_at: float
+    told: Sequence[TaskWork]
+    """As its heartbeat had it; one that did nothing since tells the same object."""
     done: dict[Key, TaskWork]
 
 
@@ -64,13 +66,16 @@ class Tally:
             at: when they were read, Unix seconds.
         """
         for incarnation, done in work.done.items():
-            now = {(one.queue, one.name): one for one in done}
             before = self._workers.get(incarnation)
+            if before is not None and before.told is done:
+                before.heard_at = at
+                continue
+            now = {(one.queue, one.name): one for one in done}
             for key, one in now.items():
                 was = before.done.get(key, _NOTHING) if before else _NOTHING
                 if one != was:  # most names are quiet at most times
                     self._grow(key, was, one)
-            self._workers[incarnation] = _Worker(heard_at=at, done=now)
+            self._workers[incarnation] = _Worker(heard_at=at, told=done, done=now)
         self._workers = {
             incarnation: worker
             for incarnation, worker in self._workers.items()
