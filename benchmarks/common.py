@@ -7,6 +7,7 @@ import json
 import math
 import os
 import platform
+import signal
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -103,6 +104,21 @@ def write(path: Path | None, figures: Result) -> None:
     """Write figures as JSON, if there is a place for them."""
     if path is not None:
         path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def leaves_in_order() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does: what it started ends with it."""
+    before = signal.signal(signal.SIGTERM, _as_ctrl_c)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _as_ctrl_c(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+    signal.raise_signal(signal.SIGINT)
 
 
 def _flat(result: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

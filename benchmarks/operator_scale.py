@@ -8,6 +8,8 @@ workers are asked for, and their pods stay pending.
 
 from __future__ import annotations
 
+import signal
+import sys
 import tempfile
 import time
 from argparse import Namespace
@@ -17,7 +19,16 @@ from pathlib import Path
 
 import redis
 
-from benchmarks.common import Result, machine, parser, server, show, url_of, write
+from benchmarks.common import (
+    Result,
+    leaves_in_order,
+    machine,
+    parser,
+    server,
+    show,
+    url_of,
+    write,
+)
 from benchmarks.scale_cloning import clone
 from benchmarks.scale_costs import Sources, check_profiler, cpu_s, scrape, until, window
 from benchmarks.scale_world import AGENT_IMAGE, Operator, Seen, control_plane, create, name_of
@@ -206,9 +217,13 @@ def main() -> None:
     given = options.parse_args()
     check_profiler(given.profile)
     figures: Result = {"machine": machine()}
-    for count in given.counts or ((100, 1_000, 10_000) if given.full else (100,)):
-        figures[f"{count}_taskqueues"] = run(count, given)
-        write(given.json, figures)
+    try:
+        with leaves_in_order():
+            for count in given.counts or ((100, 1_000, 10_000) if given.full else (100,)):
+                figures[f"{count}_taskqueues"] = run(count, given)
+                write(given.json, figures)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
 
 
 if __name__ == "__main__":

@@ -83,6 +83,12 @@ class Window:
             "mean_tick_ms": round(1000 * rise["tick_s"] / max(rise["ticks"], 1), 1),
         }
 
+    def give_up(self) -> None:
+        """There will be no costs of it."""
+        if self._profiler is not None:
+            self._profiler.kill()
+            self._profiler.wait()
+
     def _end_profile(self) -> None:
         if self._profiler is None or self._sources.profile is None:
             return
@@ -97,7 +103,11 @@ class Window:
 def window(sources: Sources, name: str) -> Iterator[Window]:
     """Costs of what is done in the block; they are there after it."""
     one = Window(sources, name)
-    yield one
+    try:
+        yield one
+    except BaseException:
+        one.give_up()
+        raise
     one.close()
 
 

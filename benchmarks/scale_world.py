@@ -42,6 +42,7 @@ SYSTEM = "sluiceway-system"
 AGENT_IMAGE = "sluiceway-agent:1"
 QUEUES = "queues"
 """The namespaces of the operator and of the TaskQueues."""
+_GRACE_S = 30.0
 _AT_ONCE = 32
 """Requests by whoever applies the TaskQueues."""
 
@@ -112,7 +113,11 @@ class Operator:
     def stop(self) -> None:
         """End it as Kubernetes would."""
         self._process.terminate()
-        self._process.wait()
+        try:
+            self._process.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 class _Status(View, frozen=True):

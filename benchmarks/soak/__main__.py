@@ -19,7 +19,7 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.common import machine
+from benchmarks.common import leaves_in_order, machine
 from benchmarks.soak.book import Book, Part
 from benchmarks.soak.rows import ROWS, Row
 
@@ -28,13 +28,11 @@ EVENTS = {row.name: row.event for row in ROWS}
 
 def main() -> int:
     options = _arguments()
-    before = signal.signal(signal.SIGTERM, _leave)
     try:
-        return _run(options)
+        with leaves_in_order():
+            return _run(options)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -53,12 +51,6 @@ def _run(options: argparse.Namespace) -> int:
         wrong += _wrong(row, book)
     print(book.write_table(EVENTS, machine()), *wrong, sep="\n")
     return 1 if wrong else 0
-
-
-def _leave(*_: object) -> None:
-    """As after Ctrl-C: what is under way is cancelled, and takes server and workers along."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.raise_signal(signal.SIGINT)
 
 
 def _go_on(row: Row, wanted: int, book: Book) -> None:
