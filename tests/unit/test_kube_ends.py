@@ -43,6 +43,7 @@ def worker(**states: Any) -> dict[str, Any]:
         (over(code=1), Cause.CRASH, "exit code 1"),
         (over(code=255), Cause.CRASH, "exit code 255"),
         (over("Completed", code=0), Cause.TOLD, "exit code 0"),
+        (over("OOMKilled", code=0), Cause.TOLD, "exit code 0"),
         (over("Unknown", code=255), Cause.EVICTED, "ended with its machine"),
     ],
 )

@@ -28,6 +28,7 @@ class Ward:
         self.ends: list[End] = []
         self.deaths: list[tuple[Cause, Recovered]] = []
         self.letters: list[int] = []
+        self.untold: list[int] = []
         self.leads = True
         self._told = asyncio.Event()
         self.recoveries = self.anew()
@@ -51,9 +52,11 @@ class Ward:
     def recovered(self, fleet: str, cause: Cause, recovered: Recovered) -> None:
         assert fleet == FLEET
         self.deaths.append((cause, recovered))
+        self._told.set()
 
-    def dead_letters(self, fleet: str, count: int) -> None:
+    def dead_letters(self, fleet: str, count: int, untold: int) -> None:
         self.letters.append(count)
+        self.untold.append(untold)
         self._told.set()
 
     async def until(self, holds: Callable[[], Any]) -> None:
@@ -225,3 +228,21 @@ async def test_dead_letters_are_counted(ward: Ward) -> None:
     await ward.recoveries.look()
     assert ward.letters[-1] == 1
     assert [recovered.dead for _, recovered in ward.deaths] == [0, 0, 1]
+    # The recovery itself has told of it.
+    assert set(ward.untold) == {0}
+
+
+async def test_dead_letters_that_workers_made_themselves_are_told_of_once(ward: Ward) -> None:
+    """As of what a process of a worker's pool died of, while the worker lives."""
+
+    async def count(letters: int) -> None:
+        for _ in range(letters):
+            ward.shop.send()
+            ward.shop.take("v:1")
+            ward.shop.recover("v:1", max_deliveries=1)
+        ward.now += 60.0
+        await ward.recoveries.look()
+
+    for letters in (2, 0, 1, 0):  # those that are there at first may have been told of long ago
+        await count(letters)
+    assert list(zip(ward.letters, ward.untold, strict=True)) == [(2, 0), (2, 0), (3, 1), (3, 0)]

@@ -88,8 +88,13 @@ class Told(Protocol):
     def recovered(self, fleet: str, cause: Cause, recovered: Recovered) -> None:
         """What a dead worker of this fleet held has come back."""
 
-    def dead_letters(self, fleet: str, count: int) -> None:
-        """So many dead letters it has now."""
+    def dead_letters(self, fleet: str, count: int, untold: int) -> None:
+        """So many dead letters it has now.
+
+        Args:
+            untold: so many more than before that no recovery told of: workers made them, of what
+                processes of their pools died of.
+        """
 
 
 class Recoveries:
@@ -125,6 +130,8 @@ class Recoveries:
         """When each place was tidied, monotonic. Not at first: not all fleets are known yet."""
         self._counted: dict[tuple[Broker, str], float] = {}
         """When the dead letters of each place were counted, monotonic."""
+        self._letters: dict[str, int] = {}
+        """The dead letters that were told of, by fleet; those that were there at first, too."""
         self._failed: dict[str, str] = {}
         self._something = asyncio.Event()
 
@@ -144,7 +151,7 @@ class Recoveries:
         charge = self._charges.get(key)
         if charge is None or (broker is not None and charge.broker is not broker):
             return
-        for known in (self._charges, self._seen, self._failed, self._silent):
+        for known in (self._charges, self._seen, self._failed, self._silent, self._letters):
             known.pop(key, None)
         self._due.discard(key)
 
@@ -196,11 +203,13 @@ class Recoveries:
                 ends if every and self._is_to_count(broker, prefix) else self._due & ends.keys()
             )
             holders = await read_holders(broker, prefix, counted)
+            for key, count in holders.letters.items():
+                untold = max(0, count - self._letters.get(key, count))
+                self._letters[key] = count
+                self._told.dead_letters(key, count, untold)
             for charge in charges:
                 for death, cause in self._deaths(charge, holders, ends[charge.key]):
                     await self._recover(charge, death, cause)
-            for key, count in holders.letters.items():
-                self._told.dead_letters(key, count)
             await self._tidy(broker, prefix)
         except (BrokerError, RecoveryError) as exc:
             for charge in charges:
@@ -257,6 +266,8 @@ class Recoveries:
         if not recovered.lives:
             self._told.recovered(charge.key, cause, recovered)
         if recovered.dead:
+            if charge.key in self._letters:
+                self._letters[charge.key] += recovered.dead
             self._counted.clear()  # the next look counts anew
 
     async def _tidy(self, broker: Broker, prefix: str) -> None:

@@ -20,7 +20,7 @@ from sluiceway.broker.holders import Cause
 from sluiceway.cluster.settle import Settled
 from sluiceway.cluster.specs import Spec, Specs
 from sluiceway.cluster.term import Term
-from sluiceway.report.deaths import events_of
+from sluiceway.report.deaths import event_of_letters, events_of
 from sluiceway.report.decision_log import DecisionLog
 from sluiceway.report.event_writer import EventWriter
 from sluiceway.report.events import events_between
@@ -146,10 +146,15 @@ class ClusterReports:
             log.warning("%s: %s", fleet, event.sentence, extra=_about(known.spec))
             self._tell(known, notice_of(event))
 
-    def dead_letters(self, fleet: str, count: int) -> None:
-        """So many dead letters it has now."""
-        if fleet in self._known:
-            self._meters.dead_letters(fleet, count)
+    def dead_letters(self, fleet: str, count: int, untold: int) -> None:
+        """So many dead letters it has now, and so many of them are news."""
+        if (known := self._known.get(fleet)) is None:
+            return
+        self._meters.dead_letters(fleet, count)
+        if untold:
+            event = event_of_letters(fleet, untold, self._clock())
+            log.warning("%s: %s", fleet, event.sentence, extra=_about(known.spec))
+            self._tell(known, notice_of(event))
 
     def forget(self, key: str) -> None:
         """A TaskQueue exists no more."""

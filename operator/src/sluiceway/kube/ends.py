@@ -57,7 +57,8 @@ def _worker(containers: Iterable[ContainerStatus]) -> ContainerStatus | None:
 
 
 def _why(pod: Pod, over: Terminated, *, is_last: bool) -> tuple[Cause, str]:
-    if over.reason == "OOMKilled":
+    # A container runtime calls so also one that outlived a process of its own, and ended in order.
+    if over.reason == "OOMKilled" and over.exit_code != 0:
         return Cause.MEMORY, "OOMKilled"
     # An earlier container of the pod ended before anybody wanted its place.
     if is_last and _is_evicted(pod):

@@ -41,7 +41,7 @@ from sluiceway.local.server import EmbeddedServer
 from sluiceway.observe import BrokerReader, Watched
 from sluiceway.observe.waking import Waking
 from sluiceway.reconcile import BrokerLoop, Pace
-from sluiceway.report.deaths import events_of
+from sluiceway.report.deaths import event_of_letters, events_of
 from sluiceway.report.events import Event, Kind
 from sluiceway.report.journal import Journal
 from sluiceway.report.status import FleetStatus
@@ -261,8 +261,10 @@ class LocalMode:
         for event in events_of(fleet, cause, recovered):
             self.journal.tell(event)
 
-    def dead_letters(self, fleet: str, count: int) -> None:
+    def dead_letters(self, fleet: str, count: int, untold: int) -> None:
         """So many dead letters it has now (act.recoveries.Told); `sluiceway dead` lists them."""
+        if untold:
+            self.journal.tell(event_of_letters(fleet, untold, time.time()))
 
     def _changed(self, loop: BrokerLoop, fleet: str) -> None:
         loop.touch(fleet)

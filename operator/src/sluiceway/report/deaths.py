@@ -9,6 +9,8 @@ from sluiceway.broker.holders import Cause
 from sluiceway.report.events import Event, Kind
 from sluiceway_worker.recovery import Recovered
 
+_LOOK = "look at them with `sluiceway dead list`"
+
 
 def events_of(fleet: str, cause: Cause, recovered: Recovered) -> tuple[Event, ...]:
     """The events that one death makes: none where nothing was lost by it."""
@@ -34,12 +36,25 @@ def events_of(fleet: str, cause: Cause, recovered: Recovered) -> tuple[Event, ..
                 kind=Kind.DEAD_LETTERS,
                 sentence=(
                     f"{_messages(recovered.dead)} will not be given out again after too many "
-                    f"deaths of workers that ran it, the last of {worker} ({death.reason}); "
-                    "look at them with `sluiceway dead list`"
+                    f"deaths of workers that ran it, the last of {worker} ({death.reason}); {_LOOK}"
                 ),
             )
         )
     return tuple(events)
+
+
+def event_of_letters(fleet: str, count: int, at: float) -> Event:
+    """The event of dead letters that the workers themselves made.
+
+    Args:
+        count: how many there are of which nothing was told yet.
+        at: now, Unix seconds.
+    """
+    sentence = (
+        f"{_messages(count)} will not be given out again after too many deaths of workers, or of "
+        f"processes of their pools, that ran it; {_LOOK}"
+    )
+    return Event(at=at, fleet=fleet, kind=Kind.DEAD_LETTERS, sentence=sentence)
 
 
 def _fates(recovered: Recovered) -> str:
