@@ -25,6 +25,7 @@ from sluiceway.report.event_writer import EventWriter
 from sluiceway.report.notices import Notice, Subject
 from sluiceway.report.resource import Seen, SetupProblem, resource_status
 from sluiceway.report.status import DEMAND_KNOWN, READY, WAKING, FleetStatus, Workers
+from sluiceway.report.status_queue import encoded
 from sluiceway.report.status_writer import StatusWriter
 
 TASKQUEUE: dict[str, Any] = {
@@ -225,7 +226,7 @@ async def test_who_takes_over_writes_nothing_that_is_there_already(
 
     next_one = StatusWriter(Counting(), may_write=lambda: True, gone=statuses.gone.append)
     key = f"{statuses.shop.name}/video"
-    next_one.adopt(key, before["status"])
+    next_one.adopt(key, encoded(before["status"]))
     async with running(next_one):
         next_one.put(key, body(fleet(), next_one.latest(key)))
         next_one.put(key, body(fleet(sentence="news."), next_one.latest(key)))

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from sluiceway.api.taskqueue import TaskQueue
+from sluiceway.api.validate import judge
 from sluiceway.cluster.specs import Specs
 
 
@@ -58,7 +60,50 @@ def test_a_status_that_comes_back_is_no_change_of_the_spec(
     told.clear()
     specs.put_taskqueue({**body(), "status": {"waiting": 3}})
     assert told == []
-    assert specs.taskqueues["shop/exports"].status == b'{"waiting":3}'
+    assert specs.statuses["shop/exports"] == b'{"waiting":3}'
+
+
+def test_the_status_of_one_that_is_gone_is_kept_no_longer(specs: Specs) -> None:
+    specs.put_taskqueue({**body(), "status": {"waiting": 3}})
+    specs.remove_taskqueue("shop/exports", "u1")
+    assert specs.statuses == {}
+
+
+def test_what_several_have_in_common_is_kept_once_and_each_says_what_is_written_in_it(
+    specs: Specs,
+) -> None:
+    written = {
+        "exports": {"scaling": {"maxReplicas": 4, "target": {"maxWait": "30s"}}},
+        "mails": {"scaling": {"maxReplicas": 9, "target": {"maxWait": "30s"}}},
+        "alike": {"scaling": {"target": {"maxWait": "30s"}, "maxReplicas": 4}},
+        "other": {"broker": {"url": "redis://other:6379/0", "keyPrefix": "x:"}},
+        "plain": {},
+    }
+    for name, spec in written.items():
+        specs.put_taskqueue(body(name, uid=name, **spec))
+
+    kept = {name: specs.taskqueues[f"shop/{name}"].taskqueue for name in written}
+    for name, taskqueue in kept.items():
+        alone = judge(body(name, uid=name, **written[name]), in_cluster=True).object
+        assert taskqueue == alone
+        assert isinstance(taskqueue, TaskQueue)
+        assert taskqueue.to_outside() == alone.to_outside()
+    exports, mails, alike = (one.spec for one in list(kept.values())[:3] if one is not None)
+    assert alike.scaling is exports.scaling
+    assert mails.scaling.target is exports.scaling.target
+    assert mails.worker is exports.worker
+    assert mails.broker is exports.broker
+
+
+def test_of_what_the_api_server_keeps_with_an_object_only_what_is_read_stays(
+    specs: Specs,
+) -> None:
+    managed = [{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}]
+    one = body()
+    specs.put_taskqueue({**one, "metadata": {**one["metadata"], "managedFields": managed}})
+    kept = specs.taskqueues["shop/exports"].taskqueue
+    assert kept is not None
+    assert not kept.metadata.model_extra
 
 
 def test_one_that_cannot_be_used_is_kept_with_its_problems(specs: Specs) -> None:

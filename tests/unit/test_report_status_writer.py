@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from sluiceway.kube.errors import KubeError
-from sluiceway.report.status_queue import IN_FLIGHT, NUMBERS_EVERY_S, REFUSED_S, StatusQueue
+from sluiceway.report.status_queue import (
+    IN_FLIGHT,
+    NUMBERS_EVERY_S,
+    REFUSED_S,
+    StatusQueue,
+    encoded,
+)
 from sluiceway.report.status_writer import StatusWriter
 
 VIDEO = "shop/video"
@@ -65,7 +71,7 @@ def test_a_status_that_has_not_changed_is_never_written_again(term: Term) -> Non
 def test_a_status_that_the_cluster_has_already_is_not_written() -> None:
     """Whatever the order of its members."""
     term = Term()
-    term.queue.adopt(VIDEO, dict(reversed(status().items())))
+    term.queue.adopt(VIDEO, encoded(dict(reversed(status().items()))))
     term.put(status())
 
     assert term.write_all() == []
@@ -182,7 +188,7 @@ def test_an_object_made_anew_does_not_keep_what_was_on_its_way_to_the_old_one(te
     term.put(status(desired=2))
     (write,) = term.queue.take(term.now)
     term.queue.drop(VIDEO)
-    term.queue.adopt(VIDEO, {})
+    term.queue.adopt(VIDEO, encoded({}))
     term.put({"observedGeneration": 1})
     term.queue.written(write, term.now)
 
@@ -194,7 +200,7 @@ def test_another_term_begins_with_what_the_watch_shows_and_not_with_old_wishes(t
     term.now = 1.0
     term.put(status(waiting=9))
     term.queue.rest()
-    term.queue.adopt(VIDEO, status(waiting=3))
+    term.queue.adopt(VIDEO, encoded(status(waiting=3)))
     assert term.queue.latest(VIDEO) == status(waiting=3)
     term.now = 60.0
     assert term.write_all() == []
@@ -204,7 +210,7 @@ def test_another_term_begins_with_what_the_watch_shows_and_not_with_old_wishes(t
 
 
 def test_an_older_status_that_the_watch_still_shows_does_not_count(term: Term) -> None:
-    term.queue.adopt(VIDEO, status(waiting=3))
+    term.queue.adopt(VIDEO, encoded(status(waiting=3)))
 
     assert term.queue.latest(VIDEO) == status()
 

@@ -13,8 +13,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import msgspec
-
 from sluiceway.act.deployments import NotLeadingError
 from sluiceway.broker.holders import Cause
 from sluiceway.cluster.settle import Settled
@@ -122,7 +120,7 @@ class ClusterReports:
         self._known[spec.key] = known
         self._tell_of(before.settled.problem if before else None, known)
         if before is None and self._statuses is not None:
-            self._statuses.adopt(spec.key, msgspec.json.decode(spec.status))
+            self._statuses.adopt(spec.key, self._specs.statuses.get(spec.key, b"{}"))
         if self._has_news(known):
             self._write(known)
 

@@ -7,15 +7,15 @@ used is kept with its problems, so that its status can say them.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from sluiceway.api.problem import Problem
-from sluiceway.api.taskqueue import TaskQueue
+from sluiceway.api.taskqueue import ObjectMeta, TaskQueue
 from sluiceway.api.validate import judge
 from sluiceway.api.workerclass import WorkerClass
+from sluiceway.cluster.sharing import Sharing
+from sluiceway.report.status_queue import encoded
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,8 +31,6 @@ class Spec:
     taskqueue: TaskQueue | None
     """None where it has problems."""
     problems: tuple[Problem, ...] = ()
-    status: bytes = b"{}"
-    """Its status as JSON, which a new leader goes on from: as an object it would be far larger."""
 
     @property
     def namespace(self) -> str:
@@ -54,6 +52,10 @@ class Specs:
         self.classes: dict[str, WorkerClass] = {}
         self.told_classes: set[str] = set()
         """The names of those that exist, also of those that cannot be used."""
+        self.statuses: dict[str, bytes] = {}
+        """Each TaskQueue's status, which a new leader goes on from, as JSON: as an object it
+        would be far larger."""
+        self._sharing = Sharing()
         self.complete = False
         """Whether all that exist have been told once; nobody acts before."""
         self._listeners: list[Callable[[Collection[str]], None]] = []
@@ -71,22 +73,24 @@ class Specs:
         """It exists, and looks like this."""
         meta = body["metadata"]
         key = f"{meta['namespace']}/{meta['name']}"
-        status = msgspec.json.encode(body.get("status") or {})
+        self.statuses[key] = encoded(body.get("status") or {})
         before = self.taskqueues.get(key)
         generation = int(meta.get("generation", 0))
         if before is not None and (before.uid, before.generation) == (meta["uid"], generation):
-            # A status of ours came back, or a label changed: the spec is the same.
-            self.taskqueues[key] = replace(before, status=status)
-            return
-        verdict = judge(body, in_cluster=True)
+            return  # a status of ours came back, or a label changed: the spec is the same
+        # Who wrote which field is the greater part of what the API server keeps with it.
+        read = {name: meta[name] for name in ObjectMeta.model_fields if name in meta}
+        verdict = judge({**body, "metadata": read}, in_cluster=True)
+        taskqueue = None
+        if isinstance(verdict.object, TaskQueue):
+            taskqueue = self._sharing.shared(verdict.object, body["spec"])
         self.taskqueues[key] = Spec(
             key=key,
             uid=meta["uid"],
             generation=generation,
             created=meta.get("creationTimestamp", ""),
-            taskqueue=verdict.object if isinstance(verdict.object, TaskQueue) else None,
+            taskqueue=taskqueue,
             problems=verdict.problems,
-            status=status,
         )
         self._tell({key})
 
@@ -95,6 +99,7 @@ class Specs:
         there = self.taskqueues.get(key)
         if there is not None and there.uid == uid:
             del self.taskqueues[key]
+            self.statuses.pop(key, None)
             self._tell({key})
 
     def put_class(self, body: Mapping[str, Any]) -> None:

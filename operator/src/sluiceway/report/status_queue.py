@@ -89,22 +89,26 @@ class StatusQueue:
         """When the next write for numbers alone may be due."""
         self._room = in_flight
 
-    def adopt(self, key: str, status: Mapping[str, Any]) -> None:
+    def adopt(self, key: str, status: bytes) -> None:
         """Take in what the object carries, as a watch shows it.
 
         Once a status was put for it, that counts: a watch still shows older ones then.
+
+        Args:
+            status: as ``encoded`` makes it.
         """
         entry = self._entries.setdefault(key, _Entry())
         if entry.newest is None:
-            entry.there = _encoded(status)
+            entry.there = status
 
     def put(self, key: str, status: Mapping[str, Any], now: float) -> None:
         """Say what the status should be from now on."""
         entry = self._entries.setdefault(key, _Entry())
-        encoded = _encoded(status)
-        if encoded == entry.newest:
+        newest = encoded(status)
+        if newest == entry.newest:
             return
-        entry.newest = encoded
+        # Most often what is there is right: one text is enough then.
+        entry.newest = entry.there if newest == entry.there else newest
         entry.judge()
         self._enqueue(key, entry, now)
 
@@ -254,6 +258,7 @@ def _patch(there: bytes | None, newest: bytes) -> dict[str, Any]:
     return changed | {name: None for name in known if name not in wanted}
 
 
-def _encoded(status: Mapping[str, Any]) -> bytes:
+def encoded(status: Mapping[str, Any]) -> bytes:
+    """A status as JSON, the same for the same status."""
     # Sorted: what comes back from an API server has another order of members.
     return msgspec.json.encode(status, order="deterministic")

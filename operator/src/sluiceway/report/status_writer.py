@@ -29,7 +29,7 @@ _SAME_TROUBLE_S = 300.0
 class StatusWriter:
     """Statuses go in as they are made, and reach the cluster as the queue has it.
 
-        writer.adopt("shop/video", status)       # as the watch shows it
+        writer.adopt("shop/video", encoded(status))     # as the watch shows it
         writer.put("shop/video", resource_status(seen, writer.latest("shop/video")))
 
     Used from one event loop. It needs the verb patch on taskqueues/status.
@@ -63,8 +63,9 @@ class StatusWriter:
         self._something = asyncio.Event()
         self._trouble: tuple[str, float] | None = None
 
-    def adopt(self, key: str, status: Mapping[str, Any]) -> None:
-        """Take in what the object carries. It counts until the first ``put`` of a term."""
+    def adopt(self, key: str, status: bytes) -> None:
+        """Take in what the object carries, as ``status_queue.encoded`` makes it. It counts
+        until the first ``put`` of a term."""
         self._queue.adopt(key, status)
 
     def put(self, key: str, status: Mapping[str, Any]) -> None:
