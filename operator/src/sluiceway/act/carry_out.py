@@ -15,6 +15,9 @@ from typing import Protocol
 from sluiceway.decide.decision import Decision
 from sluiceway.decide.observation import Observation, WorkerState
 
+_NOBODY: frozenset[str] = frozenset()
+"""One for all: each fleet keeps what is returned here until its next tick."""
+
 
 class Leases(Protocol):
     """What is written into the fleet's broker: drain requests, and tidying."""
@@ -67,7 +70,7 @@ async def carry_out(
     Returns:
         The incarnations that hold a lease now, for the next time.
     """
-    wanted = frozenset(decision.drain)
+    wanted = frozenset(decision.drain) if decision.drain else _NOBODY
     # Who goes keeps its lease until it lapses: it must not take a last task
     # between a recall and its SIGTERM.
     going = fleet.leaving.union(decision.remove)

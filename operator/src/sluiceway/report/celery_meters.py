@@ -24,7 +24,12 @@ class CeleryMeters:
 
     def add(self, status: FleetStatus) -> None:
         """A fleet was looked at."""
-        self._tallies.setdefault(status.fleet, Tally()).add(status.work, status.at)
+        tally = self._tallies.get(status.fleet)
+        if tally is None:
+            if not status.work.done:
+                return  # no worker of it was heard yet: most fleets are at rest
+            tally = self._tallies[status.fleet] = Tally()
+        tally.add(status.work, status.at)
 
     def drop(self, fleet: str) -> None:
         """A TaskQueue is gone."""
