@@ -44,7 +44,8 @@ class Tracking:
 
     def want(self, queues: frozenset[BrokerQueue]) -> None:
         """Say which queues should wake. One that is not wanted any more is not armed again."""
-        if queues == self._wanted:
+        # Asked after each thing that the server says; to compare thousands takes its time.
+        if queues is self._wanted or queues == self._wanted:
             return
         new, old = queues - self._wanted, self._wanted - queues
         self._to_arm |= new
