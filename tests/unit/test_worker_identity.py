@@ -75,6 +75,9 @@ def test_where_the_machine_does_not_tell_no_container_is_named(tmp_path) -> None
 def test_what_a_holder_says_of_itself_is_read_as_it_was_written() -> None:
     holder = Holder("shop/video", "b1:10", 1764000000.25)
     assert Holder.from_text(holder.to_text().encode()) == holder
+    waits = Holder("shop/video", "b1:10", 1764000000.25, waits="0123456789ab")
+    assert Holder.from_text(waits.to_text(connections=3)) == waits
+    assert Holder.from_text("shop/video\nb1:10\n1764000000.25\n3") == holder
     assert Holder.from_text("shop/video\nb1:10") == Holder("shop/video", "b1:10")
     assert Holder.from_text(Holder().to_text()) == Holder()
     assert Holder.from_text("shop/video\n\nsoon\nmore") == Holder("shop/video")

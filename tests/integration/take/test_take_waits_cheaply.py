@@ -9,6 +9,8 @@ import pytest
 import redis
 
 from sluiceway_worker import waiting
+from sluiceway_worker.fate import Death
+from sluiceway_worker.recovery import Place, recover, recovery
 
 PATIENCE_S = 60.0
 
@@ -135,6 +137,28 @@ def test_when_the_watcher_has_vanished_a_sleeper_looks_by_itself(
     a.take(), b.take()
     a.vanish()
     publish("m1")
+    assert b.wait(PATIENCE_S).headers["id"] == "m1"
+
+
+@pytest.mark.parametrize("holds", [1, 0], ids=["it held one", "it held nothing"])
+def test_whoever_brings_back_what_a_watcher_held_wakes_one_who_sleeps(
+    holds: int, hand: Callable[..., Any], publish: Callable[..., bytes], client: redis.Redis
+) -> None:
+    a, b = hand("a", slots=2), hand("b")
+    publish("m1")
+    a.take()
+    if not holds:
+        a.ack()
+        a.take()
+    b.take()
+    assert (watches(a), sleeps(b)) == (True, True)
+    a.vanish()
+    death = Death(incarnation=a.identity.incarnation, at=1.0)
+    assert recover(client, recovery(Place(), death)).returned == holds
+    if not holds:
+        hear(b)
+        assert watches(b)
+        publish("m1")
     assert b.wait(PATIENCE_S).headers["id"] == "m1"
 
 

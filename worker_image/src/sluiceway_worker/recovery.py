@@ -16,7 +16,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sluiceway_worker import wire
+from sluiceway_worker import wire, words
 from sluiceway_worker.fate import MAX_DELIVERIES, Death, Fate, fate_of
 from sluiceway_worker.finished import is_later
 
@@ -160,7 +160,9 @@ def recovery(
     done = Recovered(death)
     for _ in range(_ROUNDS):
         # A command that the dead one had sent may arrive while this goes on.
-        (raw,) = checked((yield [("HGETALL", keys.held)]))
+        raw, about = checked(
+            (yield [("HGETALL", keys.held), ("HGET", keys.holders, death.incarnation)])
+        )
         held = {text(tag): text(how) for tag, how in pairs(raw)}
         # The oldest take is pushed last: it is the first to be taken again.
         tags = sorted(held if only is None else held.keys() & only, reverse=True)
@@ -174,13 +176,15 @@ def recovery(
                 if done.lives:
                     return done
         if only is not None:
-            break
+            return done
         (left,) = checked(
             (yield [script(LET_GO, keys.held, keys.holders, keys.heartbeat, death.incarnation)])
         )
         done.lives = left == -1
         if left:
             break
+    if not done.lives:
+        yield from _wake(keys, wire.Holder.from_text(about or b""), done)
     return done
 
 
@@ -278,6 +282,19 @@ def _move(
             done.returned += not fate.dead
             if not fate.held_only:
                 done.running[fate.task or "unnamed"] += 1
+
+
+def _wake(
+    keys: _Keys, holder: wire.Holder, done: Recovered
+) -> Generator[list[Command], list[Any], None]:
+    """Have one of those who wait come, also where the dead one was the one who watched."""
+    if not holder.waits:
+        return
+    prefix, said = keys.place.prefix, "1" if done.returned else ""
+    names = wire.words_key(prefix, holder.waits), wire.watch_key(prefix, holder.waits)
+    about = done.death.incarnation, words.LIE_MS, words.MOST, said
+    # Where it is refused they look by themselves, a little later.
+    yield [("EVAL", words.STEP_DOWN, len(names), *names, *about)]
 
 
 def _over(

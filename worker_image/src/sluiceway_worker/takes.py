@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import redis
 from kombu.utils.json import dumps
 
+from sluiceway_worker import words
+
 
 class Take(NamedTuple):
     """One take of one message; kept on kombu's message as ``message.sluiceway``."""
@@ -59,9 +61,6 @@ def tag_of(incarnation: str, number: int) -> str:
     """The tag of one take. As text, the later of two is the greater."""
     return f"{incarnation}:{number:012d}"
 
-
-TOKENS = 2
-"""At most so many words that there may be work lie ready for those who wait."""
 
 TAKE = Script(
     """
@@ -146,22 +145,7 @@ and has one of those who wait come: at any time one of the idle watches, and one
 wakes one worker.
 """
 
-STEP_DOWN = Script(
-    """
-local mine = redis.call('GET', KEYS[2]) == ARGV[1]
-if mine then redis.call('DEL', KEYS[2]) end
-if (mine or ARGV[4] ~= '') and redis.call('LLEN', KEYS[1]) < tonumber(ARGV[3]) then
-  redis.call('LPUSH', KEYS[1], '')
-  redis.call('PEXPIRE', KEYS[1], ARGV[2])
-end
-return 1
-"""
-)
-"""Watch no more, or pass a word on that came to one who cannot take: have another come.
-
-KEYS: the words, the watcher's lease. ARGV: my incarnation; how long a word lies ready (ms);
-how many words; whether it is passed on (``''``: no).
-"""
+STEP_DOWN = Script(words.STEP_DOWN)
 
 ACKNOWLEDGE_TAKE = Script(
     """

@@ -9,6 +9,7 @@ Everything here runs on the consumer's thread, but for ``closed``, which anyone 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from celery.worker import state
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
-from sluiceway_worker import takes, waiting, wire
+from sluiceway_worker import takes, waiting, wire, words
 from sluiceway_worker.fate import Death
 from sluiceway_worker.finished import came_back, can_be_told, published_at
 from sluiceway_worker.intake import BROKER_ERRORS
@@ -96,7 +97,7 @@ class Taking:
         """The tags of all that was taken, over this connection or an earlier one, and was
         neither acknowledged nor given back."""
         self._connections: int = before._connections + 1 if isinstance(before, Taking) else 0
-        self._holder = f"{identity.holder.to_text()}\n{self._connections}"
+        self._holder = identity.holder.to_text(self._connections)
         self._sure = sure
         self._number: int = before._number if isinstance(before, Taking) else 0
         self._suspects: Suspects = (
@@ -310,7 +311,7 @@ class Taking:
                 takes.TAKE,
                 keys,
                 *(tag, time(), self.incarnation, self._holder),
-                *(waiting.WATCH_MS, waiting.WORD_MS, takes.TOKENS, len(prefix.encode())),
+                *(waiting.WATCH_MS, words.LIE_MS, words.MOST, len(prefix.encode())),
                 *(len(queues), self._suspects.unwanted(), *self._tails),
             )
             if number == -2:
@@ -339,6 +340,8 @@ class Taking:
         ]
         self._tails = [takes.tail_for(queue) for queue in queues]
         self.idle.for_lists(self._lists)
+        holder = replace(self._identity.holder, waits=self.idle.name)
+        self._holder = holder.to_text(self._connections)
 
     def _deliver(self, queue: str, take: Take, body: bytes) -> None:
         channel = self.channel

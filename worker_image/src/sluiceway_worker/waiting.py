@@ -18,7 +18,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from sluiceway_worker import takes, wire
+from sluiceway_worker import takes, wire, words
 from sluiceway_worker.intake import BROKER_ERRORS
 from sluiceway_worker.watching import Watch
 
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 WATCH_MS = 4000
 """A watch ends by itself after so long, unless it is renewed."""
-
-WORD_MS = 60_000
-"""So long a word lies ready."""
 
 _LOOK_S = 1.0
 """A watcher looks, and renews its watch, at least this often."""
@@ -67,6 +64,8 @@ class Waiting:
         self._wants = wants
         self._watch = Watch(channel)
         self._lists: list[str] = []
+        self.name = ""
+        """A short name for the lists, which all who wait for them find."""
         self.words, self.lease = "", ""
         """The keys of the words, and of the watcher's lease, of those who wait for these lists."""
         self.watches = False
@@ -78,10 +77,11 @@ class Waiting:
 
     def for_lists(self, lists: list[str]) -> None:
         """Wait for these from now on; with all who wait for them, in whatever order."""
-        name = hashlib.sha1("\n".join(sorted(lists)).encode()).hexdigest()[:12]
+        self.name = hashlib.sha1("\n".join(sorted(lists)).encode()).hexdigest()[:12]
         prefix = self._channel.global_keyprefix
         self._lists = lists
-        self.words, self.lease = wire.words_key(prefix, name), wire.watch_key(prefix, name)
+        self.words = wire.words_key(prefix, self.name)
+        self.lease = wire.watch_key(prefix, self.name)
 
     @property
     def goes_on(self) -> bool:
@@ -200,7 +200,7 @@ class Waiting:
     def _tell(self, passed_on: str) -> None:
         """Have another come, because this one goes or cannot use the word that it was given."""
         keys, name = [self.words, self.lease], self._incarnation
-        takes.run(self._raw, takes.STEP_DOWN, keys, name, WORD_MS, takes.TOKENS, passed_on)
+        takes.run(self._raw, takes.STEP_DOWN, keys, name, words.LIE_MS, words.MOST, passed_on)
 
     def _hang_up(self) -> None:
         """Sleep no more. A word that comes at this moment is lost, and is not needed for long."""

@@ -215,20 +215,29 @@ class Holder:
     started_at: float | None = None
     """When its process started, Unix seconds by its own machine's clock."""
 
-    def to_text(self) -> str:
-        """The value in the hash: three lines."""
+    waits: str = ""
+    """For which lists it waits with others, as in ``words_key``; ``""``: for none."""
+
+    def to_text(self, connections: int = 0) -> str:
+        """The value in the hash: five lines.
+
+        Args:
+            connections: how many it has had before this one; the scripts compare it.
+        """
         started = "" if self.started_at is None else f"{self.started_at:.3f}"
-        return f"{self.fleet}\n{self.container}\n{started}"
+        return f"{self.fleet}\n{self.container}\n{started}\n{self.waits}\n{connections}"
 
     @classmethod
     def from_text(cls, raw: str | bytes) -> Holder:
         """Read such a value; lines may be missing, and a newer worker may add some."""
         text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
-        fleet, container, started, *_ = [*text.split("\n"), "", "", ""]
+        fleet, container, started, waits, connections, *_ = [*text.split("\n"), *[""] * 4]
+        if not connections:
+            waits = ""  # An older worker has the connections there.
         try:
-            return cls(fleet, container, float(started) if started else None)
+            return cls(fleet, container, float(started) if started else None, waits)
         except ValueError:
-            return cls(fleet, container)
+            return cls(fleet, container, None, waits)
 
 
 @dataclass(frozen=True)
