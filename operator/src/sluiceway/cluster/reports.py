@@ -24,8 +24,9 @@ from sluiceway.report.event_writer import EventWriter
 from sluiceway.report.events import events_between
 from sluiceway.report.meters import FleetMeters
 from sluiceway.report.notices import Notice, Subject, notice_of, notices_between
-from sluiceway.report.resource import Seen, SetupProblem, resource_status
+from sluiceway.report.resource import Seen, SetupProblem, differ_in_numbers, resource_status
 from sluiceway.report.status import FleetStatus
+from sluiceway.report.status_queue import NUMBERS_EVERY_S
 from sluiceway.report.status_writer import StatusWriter
 from sluiceway_worker.recovery import Recovered
 
@@ -39,6 +40,12 @@ class _Known:
     spec: Spec
     settled: Settled
     fleet: FleetStatus | None = None
+    warnings: tuple[str, ...] = ()
+    """What the platform team should mend at its broker, as its status says it."""
+    written: FleetStatus | None = None
+    """What its status was made of last; None where nobody has made one of this spec."""
+    written_at: float = 0.0
+    """Unix seconds."""
 
 
 class ClusterReports:
@@ -97,12 +104,29 @@ class ClusterReports:
         known.fleet = status
         self._log.add(status)
         self._meters.add(status)
-        self._write(known)
+        if not self._may_wait(known, self._term):
+            self._write(known)
         self._term.looked_at(status)
 
     def still(self, fleet: str, at: float) -> None:
         """A fleet at rest was looked at, and all is as its last status says."""
         self._meters.still(fleet, at)
+        known = self._known.get(fleet)
+        if known is not None and known.fleet is not known.written:
+            self._write(known)
+
+    def _may_wait(self, known: _Known, term: Term) -> bool:
+        """Whether its newest status differs in numbers alone from one that is not old: those
+        are not written more often, and making a status is a quarter of a look."""
+        before, now = known.written, known.fleet
+        return (
+            before is not None
+            and now is not None
+            and 0.0 <= self._clock() - known.written_at < NUMBERS_EVERY_S
+            and known.settled.problem is None
+            and differ_in_numbers(before, now)
+            and term.warnings_of(known.spec.key) == known.warnings
+        )
 
     def failed(self, fleet: str, at: float, exc: Exception) -> None:
         """A fleet's tick ended with an error; its workers stay as they are."""
@@ -170,20 +194,22 @@ class ClusterReports:
     def _write(self, known: _Known) -> None:
         if self._statuses is None or self._term is None:
             return
-        spec, settled = known.spec, known.settled
+        spec, settled, now = known.spec, known.settled, self._clock()
+        known.warnings = self._term.warnings_of(spec.key)
+        known.written, known.written_at = known.fleet, now
         seen = Seen(
-            at=self._clock(),
+            at=now,
             generation=spec.generation,
             taskqueue=spec.taskqueue,
             class_name=settled.class_name,
             problem=settled.problem,
             fleet=known.fleet,
-            broker_warnings=self._term.warnings_of(spec.key),
+            broker_warnings=known.warnings,
         )
         before = self._statuses.latest(spec.key)
         status = resource_status(seen, before)
         self._statuses.put(spec.key, status)
-        for notice in notices_between(before, status, self._clock()):
+        for notice in notices_between(before, status, now):
             self._tell(known, notice)
 
     def _tell(self, known: _Known, notice: Notice) -> None:

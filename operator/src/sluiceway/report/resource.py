@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sluiceway.api.taskqueue import TaskQueue
+from sluiceway.report.conditions import Verdict
 from sluiceway.report.resource_conditions import SetupProblem, conditions_of
 from sluiceway.report.rounding import shown_count, shown_duration, shown_rate
-from sluiceway.report.status import FleetStatus
+from sluiceway.report.status import READY, FleetStatus
 
-__all__ = ["CHANGES", "Seen", "SetupProblem", "resource_status"]
+__all__ = ["CHANGES", "Seen", "SetupProblem", "differ_in_numbers", "resource_status"]
 
 CHANGES = 5
 """Changes kept in the status, each with its chain."""
@@ -70,6 +71,28 @@ def resource_status(seen: Seen, before: Mapping[str, Any]) -> dict[str, Any]:
     if seen.problem is not None and (seen.fleet is None or seen.problem.person_must_act):
         body |= {"reason": seen.problem.reason, "message": _short(seen.problem.sentence)}
     return body | _past(seen, before) | {"conditions": _conditions(seen, before)}
+
+
+def differ_in_numbers(before: FleetStatus, now: FleetStatus) -> bool:
+    """Whether of two looks at a fleet nothing differs but what moves with each message:
+    lengths, ages, rates, and the sentences that tell them."""
+
+    def telling(fleet: FleetStatus) -> tuple[Any, ...]:
+        return (
+            fleet.workers,
+            fleet.reason,
+            fleet.agent_problem,
+            fleet.workers_report,
+            fleet.timeout_warnings,
+            *((one.type, one.status, one.reason) for one in fleet.conditions),
+        )
+
+    return (
+        # What does not stay up is told otherwise when it has lasted.
+        now.condition(READY).status is not Verdict.FALSE
+        and now.workers.asked == now.workers.asked_before
+        and telling(before) == telling(now)
+    )
 
 
 def _not_looked_at_yet(seen: Seen, before: Mapping[str, Any]) -> dict[str, Any]:
