@@ -24,7 +24,7 @@ from sluiceway.report.status import DEMAND_KNOWN, FleetStatus
 from sluiceway_worker.wire import CONSUMING, Heartbeat
 
 URL = "redis://127.0.0.1:6379/0"
-NEVER = Pace(busy_s=3600, idle_s=3600)
+NEVER = Pace(busy_s=3600, idle_s=3600, together_s=0)
 
 
 class Fleet:
@@ -375,6 +375,36 @@ async def test_a_fleet_that_is_gone_is_not_looked_at_when_a_worker_of_it_ends(
     for _ in range(20):
         await asyncio.sleep(0)  # nor is it again and again
     assert world.looks.empty()
+    await end(task)
+
+
+async def test_changes_that_follow_one_another_closely_are_looked_at_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passed = 0.0
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: began + passed)
+    world = World(pace=Pace(busy_s=1e6, idle_s=1e6, together_s=60))
+    world.loop.put(Fleet("video"))
+    world.loop.put(Fleet("mail"))
+    task = await running(world)
+
+    world.loop.touch("default/video")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    world.loop.touch("default/mail")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert world.looks.empty()
+    passed += 60
+    assert await world.looks.get() == ["default/mail", "default/video"]
+
+    passed += 60  # nothing happens for a while: the next is looked at when it comes
+    for _ in range(20):
+        await asyncio.sleep(0)
+    world.loop.touch("default/mail")
+    assert await world.looks.get() == ["default/mail"]
     await end(task)
 
 

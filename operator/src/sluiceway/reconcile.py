@@ -192,6 +192,7 @@ class BrokerLoop:
         self._wakes = wakes
         self._report = report
         self._clock = clock
+        self._pace = pace
         self._rounds = Rounds(pace)
         self._ticked = ticked
         self._fleets: dict[str, Fleet] = {}
@@ -244,6 +245,7 @@ class BrokerLoop:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._rounds.wait_s(monotonic(), self._clock())):
                     await self._something.wait()
+            await asyncio.sleep(max(0.0, began + self._pace.together_s - monotonic()))
 
     async def tick(self, keys: Iterable[str], *, routine: Container[str] = ()) -> None:
         """Look at these fleets in one round trip, decide, act and report for each.
