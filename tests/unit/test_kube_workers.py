@@ -14,6 +14,7 @@ from sluiceway.kube.views import (
     Deployment,
     DeploymentSpec,
     DeploymentStatus,
+    LabelledMetadata,
     OwnerReference,
     Pod,
     PodMetadata,
@@ -24,7 +25,6 @@ from sluiceway.kube.views import (
     Selector,
     VersionedMetadata,
 )
-from sluiceway.kube.views import Metadata as ObjectMetadata
 from sluiceway.kube.workers import pods_of, replica_sets_of, rolling_out, running_workers
 
 LABELS = {"app": "video"}
@@ -42,7 +42,7 @@ def fleet(*, generation: int = 1, observed: int = 1) -> Deployment:
 
 def replica_set(uid: str, *, owner: str = "fleet", wanted: int = 0, there: int = 0) -> ReplicaSet:
     return ReplicaSet(
-        metadata=ObjectMetadata(
+        metadata=LabelledMetadata(
             name=uid,
             namespace="shop",
             uid=uid,

@@ -25,13 +25,12 @@ from sluiceway.kube.views import (
     Pod,
     ReplicaSet,
     Requirement,
-    Watchable,
 )
 from sluiceway.kube.watch import Watch
 from sluiceway.kube.workers import pods_of, replica_sets_of
 from sluiceway.workload.deployment import LABEL_TASKQUEUE
 
-V = TypeVar("V", bound=Watchable)
+V = TypeVar("V", ReplicaSet, Pod)
 
 REMEMBERED_S = 3600.0
 """For so long an end is remembered though its pod is gone. Who is silent for longer is taken
@@ -173,7 +172,7 @@ def _has_workers(one: ReplicaSet) -> bool:
     return one.spec.replicas > 0 or one.status.replicas > 0
 
 
-def _bucket(obj: Watchable) -> tuple[str, str]:
+def _bucket(obj: ReplicaSet | Pod) -> tuple[str, str]:
     meta = obj.metadata
     return meta.namespace, meta.labels.get(LABEL_TASKQUEUE, "")
 

@@ -42,7 +42,6 @@ class Metadata(View, frozen=True):
     name: str = ""
     namespace: str = ""
     uid: str = ""
-    labels: dict[str, str] = {}
     owner_references: tuple[OwnerReference, ...] = ()
     creation_timestamp: datetime = datetime.fromtimestamp(0, UTC)
     """Set by the API server, always."""
@@ -57,6 +56,12 @@ class Metadata(View, frozen=True):
     def controller(self) -> OwnerReference | None:
         """The owner that manages it; None for an object of its own."""
         return next((owner for owner in self.owner_references if owner.controller), None)
+
+
+class LabelledMetadata(Metadata, frozen=True):
+    """With the labels, which only those have need of that are found by them."""
+
+    labels: dict[str, str] = {}
 
 
 class VersionedMetadata(Metadata, frozen=True):
@@ -136,7 +141,7 @@ class ReplicaSetStatus(View, frozen=True):
 class ReplicaSet(View, frozen=True):
     """One generation of a Deployment's pods."""
 
-    metadata: Metadata = Metadata()
+    metadata: LabelledMetadata = LabelledMetadata()
     spec: ReplicaSetSpec = ReplicaSetSpec()
     status: ReplicaSetStatus = ReplicaSetStatus()
 
@@ -149,7 +154,7 @@ class PodAnnotations(View, frozen=True):
     )
 
 
-class PodMetadata(Metadata, frozen=True):
+class PodMetadata(LabelledMetadata, frozen=True):
     """With the annotation that orders a ReplicaSet's scale-down."""
 
     annotations: PodAnnotations = PodAnnotations()
