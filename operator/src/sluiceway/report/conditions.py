@@ -29,4 +29,6 @@ class Condition:
         """The transition time moves only when the verdict changes."""
         if before is None or before.status is not self.status:
             return self
+        if (before.type, before.reason, before.message) == (self.type, self.reason, self.message):
+            return before
         return replace(self, since=before.since)
