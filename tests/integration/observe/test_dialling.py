@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import select
 import socket
 import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from redis.asyncio import Connection
 
 from sluiceway.broker.address import parse_address
+from sluiceway.broker.connection import Broker
 from sluiceway.broker.dial import dial
+from sluiceway.broker.errors import BrokerError
 
 SO_TIMESTAMPING = 37
 OF_WHAT_IS_SENT = 0x2 | 0x10
@@ -46,3 +50,24 @@ def _told_of(sock: socket.socket) -> int:
     poller = select.poll()
     poller.register(sock, 0)
     return dict(poller.poll(0)).get(sock.fileno(), 0)
+
+
+@pytest.fixture
+async def silent_url() -> AsyncIterator[str]:
+    """Whoever listens there takes each connection and says nothing, as a stopped server does."""
+    over = asyncio.Event()
+
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+    over.set()
+    server.close()
+
+
+async def test_who_takes_a_connection_and_says_nothing_is_not_waited_for(silent_url: str) -> None:
+    broker = Broker(parse_address(silent_url), timeout_s=0.1)
+    with pytest.raises(BrokerError, match="it does not answer in time"):
+        await broker.run([("PING",)])

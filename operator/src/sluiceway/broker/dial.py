@@ -7,6 +7,7 @@ that nobody asked for. Neither fits a pool that retries and hands connections ou
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from redis.asyncio import Connection, Sentinel, SSLConnection, UnixDomainSocketConnection
@@ -51,7 +52,10 @@ async def dial(
         else:
             connection = SSLConnection(**options, **_tls(address.tls))
     try:
-        await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it bare
+        # redis-py bounds the socket alone: who takes the connection and says nothing, such as
+        # a server that is stopped, would be waited for without end.
+        async with asyncio.timeout(timeout_s):
+            await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it bare
     except BaseException:
         await connection.disconnect(nowait=True)
         raise
@@ -65,7 +69,11 @@ async def _host(address: BrokerAddress, timeout_s: float) -> tuple[str, int]:
         return address.hosts[0]
     sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py leaves it bare
         list(address.hosts),
-        sentinel_kwargs={"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s},
+        sentinel_kwargs={
+            "socket_timeout": timeout_s,
+            "socket_connect_timeout": timeout_s,
+            "retry": Retry(NoBackoff(), 0),  # who does not answer would be tried for seconds
+        },
     )
     try:
         host, port = await sentinel.discover_master(address.master_name)

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Iterator
 
 from redis import exceptions as client
+from redis.asyncio.sentinel import MasterNotFoundError
 
 from sluiceway.broker.address import BrokerAddress
 from sluiceway.broker.facts import UnusableBrokerError
@@ -70,6 +71,13 @@ def _cause(exc: BaseException, *, encrypted: bool) -> str:
                     "no TLS there; write redis:// in place of rediss://, "
                     "or turn TLS on at the server"
                 )
+            case MasterNotFoundError():
+                return _no_primary(cause)
+            case UnicodeError():
+                return (
+                    "the host name is none: a part of it is empty or has more than 63 characters; "
+                    "check its spelling"
+                )
             case socket.gaierror():
                 return f"the host name cannot be resolved ({cause.strerror}); check its spelling"
             case FileNotFoundError():
@@ -85,6 +93,16 @@ def _cause(exc: BaseException, *, encrypted: bool) -> str:
     if not encrypted and type(exc) is client.ConnectionError:
         return f"the connection failed ({exc}); if the server wants TLS, write rediss://"
     return _reply(exc)
+
+
+def _no_primary(exc: MasterNotFoundError) -> str:
+    """The client's own words show the insides of its connections."""
+    if " : " in str(exc):
+        return "no Sentinel that answers knows the server by that name, and not all answer"
+    return (
+        "its Sentinels know no server by that name; write broker.masterName as in the "
+        "application's broker_transport_options"
+    )
 
 
 def _reply(exc: BaseException) -> str:
