@@ -36,6 +36,15 @@ def test_a_queue_is_free_again_when_its_owner_lets_go_of_it() -> None:
     assert claims.taken("shop/young") is None
 
 
+def test_a_taskqueue_that_was_made_anew_is_younger_than_it_was() -> None:
+    claims = Claims()
+    claims.put("shop/a", "1", claims_of(URL, "exports"))
+    claims.put("shop/b", "2", claims_of(URL, "exports"))
+    assert claims.put("shop/a", "3", claims_of(URL, "exports")) == {"shop/b"}
+    assert claims.taken("shop/b") is None
+    assert claims.taken("shop/a") is not None
+
+
 def test_the_same_name_in_another_database_or_under_another_prefix_is_another_queue() -> None:
     claims = Claims()
     claims.put("a/q", "1", claims_of(URL, "exports"))

@@ -67,9 +67,12 @@ class Claims:
             The other TaskQueues whose own claims this may decide.
         """
         before = self._claims.get(key, frozenset())
-        if before == claims:
+        # One that was deleted and made anew while nobody looked is younger than it was.
+        older = {one for one in before & claims if self._claimants[one][key] != created}
+        changed = (before ^ claims) | older
+        if not changed:
             return frozenset()
-        concerned = self._others(key, before ^ claims)
+        concerned = self._others(key, changed)
         for claim in before - claims:
             del self._claimants[claim][key]
             if not self._claimants[claim]:
@@ -80,7 +83,7 @@ class Claims:
             self._claims[key] = claims
         else:
             self._claims.pop(key, None)
-        return concerned | self._others(key, before ^ claims)
+        return concerned | self._others(key, changed)
 
     def taken(self, key: str) -> tuple[Claim, str] | None:
         """The first thing that this TaskQueue claims and an older one has, and which."""

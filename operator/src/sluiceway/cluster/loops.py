@@ -127,7 +127,8 @@ class BrokerLoops:
                 prefix=gone.prefix,
                 queues=gone.broker_queues,
             )
-        if not running.fleets:
+        # Meanwhile the last two of a broker may both have come here, or a new one have come.
+        if not running.fleets and self._running.get(address) is running:
             del self._running[address]
             running.task.cancel()
             await self._end(running)
