@@ -94,6 +94,15 @@ def test_a_heartbeat_of_an_old_worker_that_says_little_is_understood() -> None:
     assert heartbeats.read(payload) == Heartbeat.from_json(payload)
 
 
+@pytest.mark.parametrize(
+    "change", [{"visibility_timeout_s": "1h"}, {"fleet": ["shop"]}, {"slots": None}], ids=str
+)
+def test_what_nobody_could_count_with_is_refused(change: dict[str, object]) -> None:
+    payload = json.dumps(json.loads(BEAT.to_json()) | change).encode()
+    with pytest.raises(ValueError, match=f"not a heartbeat: {next(iter(change))} is"):
+        Heartbeats().read(payload)
+
+
 @pytest.mark.parametrize("payload", [b"", b"[]", b"{}", b'{"name": 1}', b"\xff", b'{"work": 3}'])
 def test_what_is_no_heartbeat_is_refused(payload: bytes) -> None:
     with pytest.raises(ValueError, match="not a heartbeat"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -265,6 +266,18 @@ async def test_a_look_that_fails_by_a_defect_is_told_and_the_next_one_is_made(
     assert await world.looks.get() == ["default/video"]
     await end(task)
     assert world.failures == [("default/video", "list index out of range")]
+
+
+async def test_a_look_that_fails_after_it_was_read_is_told_and_ends_nothing(world: World) -> None:
+    world.loop.put(Fleet("video"))
+    defect: Any = "soon"
+    world.heartbeats = [
+        replace(heartbeat("default/video", "w"), visibility_timeout_s=one) for one in (1.0, defect)
+    ]
+
+    await world.loop.tick(["default/video"])
+
+    assert [fleet for fleet, _ in world.failures] == ["default/video"]
 
 
 async def test_a_fleet_that_is_dropped_while_it_is_read_is_no_error(world: World) -> None:
@@ -547,6 +560,28 @@ async def test_a_fleet_at_rest_is_decided_on_again_after_some_minutes_whatever_h
     await world.loop.tick(["default/video"], **STILL)
 
     assert world.statuses["default/video"].at == world.now
+
+
+async def test_a_clock_that_is_set_back_does_not_hold_a_fleet_until_it_has_caught_up(
+    world: World,
+) -> None:
+    world.now = 10_000.0
+    fleet = Fleet("video", target={"backlogPerReplica": 10})
+    world.loop.put(fleet)
+    world.lengths["video"] = 50
+    await world.loop.tick(["default/video"])
+    assert fleet.scaled == [5]
+    names = [f"w{number}" for number in range(5)]
+    fleet.exist = [RunningWorker(name=name, created_at=9_999.0, ready=True) for name in names]
+    world.heartbeats = [heartbeat("default/video", name) for name in names]
+    world.lengths["video"] = 10
+
+    world.now -= 3600
+    for _ in range(100):
+        world.now += 2
+        await world.loop.tick(["default/video"])
+
+    assert world.statuses["default/video"].workers.desired == 1
 
 
 async def test_what_came_after_a_long_rest_is_taken_for_news_of_the_last_moment() -> None:

@@ -134,6 +134,9 @@ _TICK_S = 5.0
 """What a tick does not come to in this time is left to the next, which follows at once: a
 lease that asks a worker to drain lasts three times as long, and those come first."""
 
+_SET_BACK_S = 5.0
+"""By so much at least the time of day must go back to be taken for set back."""
+
 _STILL_S = 300.0
 """After so long, at most, a fleet is decided on anew though nothing about it has changed."""
 
@@ -165,6 +168,8 @@ class _Past:
     """When it was last seen to be still, Unix seconds."""
     stood_by_at: float = float("-inf")
     """When it was last said that it will be started in time, Unix seconds."""
+    decided_at: float = float("-inf")
+    """Unix seconds."""
 
 
 class BrokerLoop:
@@ -255,11 +260,13 @@ class BrokerLoop:
         """
         fleets = [self._fleets[key] for key in keys if key in self._fleets]
         try:
-            reading = await self._reader.read([fleet.watched for fleet in fleets])
+            await self._look(fleets, routine)
         except Exception as exc:  # a defect: a broker's trouble comes as a reading
             for fleet in fleets:
                 self._report.failed(fleet.watched.key, self._clock(), exc)
-            return
+
+    async def _look(self, fleets: Sequence[Fleet], routine: Container[str]) -> None:
+        reading = await self._reader.read([fleet.watched for fleet in fleets])
         for watched in {fleet.watched.prefix: fleet.watched for fleet in fleets}.values():
             self._neighbours[watched.prefix].hear(reading.heard(watched), self._clock())
         anew = await self._but_the_still(fleets, reading, routine)
@@ -375,6 +382,11 @@ class BrokerLoop:
 
     async def _reconcile(self, fleet: Fleet, past: _Past, reading: Reading, now: float) -> None:
         watched = fleet.watched
+        if now < past.decided_at - _SET_BACK_S:
+            # What lies in the future would be waited for until then: it begins anew, as after
+            # a change of leaders.
+            past.history, past.still, past.stood_by_at = History(), None, float("-inf")
+        past.decided_at = now
         self._catch_up(past, watched)
         observation, past.memory = observe(
             reading,

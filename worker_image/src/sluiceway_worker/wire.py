@@ -29,7 +29,7 @@ An *incarnation* is one start of one worker: ``<pod or host name>:<boot id>``.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -400,9 +400,31 @@ class Heartbeat:
         try:
             body: Mapping[str, Any] = json.loads(raw)
             known = {k: v for k, v in body.items() if k in cls.__dataclass_fields__}
+            _check_types(known)
             known["tasks"] = {k: TaskTimes(*v) for k, v in body.get("tasks", {}).items()}
             known["work"] = [TaskWork(*one[:11]) for one in body.get("work", ())]
             known["running"] = [RunningTask(*one[:3]) for one in body.get("running", ())]
             return cls(**known)
         except (TypeError, AttributeError, ValueError) as exc:
             raise ValueError(f"not a heartbeat: {exc}") from exc
+
+
+_TYPES: dict[str, Any] = {
+    "str": str,
+    "int": (int, float),
+    "float": (int, float),
+    "float | None": (int, float, type(None)),
+    "list[str]": list,
+}
+_TYPED = [(one.name, _TYPES[str(one.type)]) for one in fields(Heartbeat) if one.type in _TYPES]
+
+
+def _check_types(body: Mapping[str, Any]) -> None:
+    """Whatever else writes into the key must not reach whoever counts with it.
+
+    Raises:
+        ValueError: a member is of another type.
+    """
+    for name, type_ in _TYPED:
+        if name in body and not isinstance(body[name], type_):
+            raise ValueError(f"{name} is {body[name]!r}")
