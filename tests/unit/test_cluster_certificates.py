@@ -95,3 +95,18 @@ async def test_what_cannot_be_used_is_named_with_the_mend(
     with pytest.raises(SetupError, match=r"spec\.broker") as refusal:
         await certificates(tmp_path, **keys).on(parse_address(url), namespace="shop", secret=secret)
     assert part in str(refusal.value)
+
+
+async def test_a_ca_that_cannot_be_read_at_the_moment_is_not_done_without(tmp_path: Path) -> None:
+    class Stumbles(Server):
+        async def request(self, method: str, path: str) -> bytes:
+            self.asked = getattr(self, "asked", 0) + 1
+            if self.asked == 1:
+                raise KubeError("it has a problem of its own", status=503)
+            return await super().request(method, path)
+
+    keys = KeyReader(Stumbles(ca_crt="ca", tls_crt="crt", tls_key="key"))
+    with pytest.raises(SetupError, match="cannot be read"):
+        await Certificates(keys, tmp_path).on(
+            parse_address("rediss://redis:6379/0"), namespace="shop", secret="redis-tls"
+        )

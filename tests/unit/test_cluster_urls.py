@@ -56,7 +56,7 @@ async def test_a_written_address_is_taken_as_it_is() -> None:
 async def test_an_address_in_a_secret_is_read_without_the_line_end_that_editors_add() -> None:
     url = await found({"urlFrom": {"secretKeyRef": {"name": "redis", "key": "url"}}})
     assert url.value == "redis://:geheim@cache:6379/2"
-    assert url.source is not None
+    assert url.sources
     assert "geheim" not in repr(url)
 
 
@@ -124,6 +124,26 @@ async def test_a_variable_that_cannot_be_read_from_outside_says_so(
     problem = (await found(FROM_ENV, container)).problem
     assert problem is not None
     assert part in problem.sentence
+
+
+async def test_a_secret_that_is_taken_in_as_a_whole_and_is_not_there_is_named() -> None:
+    url = await found(FROM_ENV, {"envFrom": [{"secretRef": {"name": "absent"}}]})
+    assert url.problem is not None
+    assert url.problem.sentence == (
+        "spec.broker.urlFrom.env: CELERY_BROKER_URL: Secret shop/absent does not exist; "
+        "create it, or correct its name"
+    )
+    assert [source.name for source in url.sources] == ["absent"]
+
+
+async def test_a_secret_that_may_be_missing_is_passed_over_and_looked_for_again() -> None:
+    sources = [
+        {"configMapRef": {"name": "settings"}},
+        {"secretRef": {"name": "absent", "optional": True}},
+    ]
+    url = await found(FROM_ENV, {"envFrom": sources})
+    assert url.value == "redis://config:6379/1"
+    assert [source.name for source in url.sources] == ["absent", "settings"]
 
 
 async def test_a_taskqueue_without_a_broker_is_told_what_to_write() -> None:

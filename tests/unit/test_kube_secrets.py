@@ -145,6 +145,16 @@ async def test_while_the_api_server_is_away_the_last_value_stands(
     assert (await reader.read(URL)).value == "redis://one"
 
 
+@pytest.mark.parametrize("status", [401, 429, 500, 503])
+async def test_a_server_that_stumbles_or_asks_to_wait_does_not_take_the_value_away(
+    status: int, server: Server, clock: Clock, reader: KeyReader
+) -> None:
+    await reader.read(URL)
+    server.answer = KubeError("it asks to wait", status=status)
+    clock.now = CACHED_S
+    assert (await reader.read(URL)).value == "redis://one"
+
+
 async def test_a_right_that_was_taken_away_ends_the_value(
     server: Server, clock: Clock, reader: KeyReader
 ) -> None:

@@ -15,9 +15,17 @@ from pathlib import Path
 
 from sluiceway.broker.address import BrokerAddress, Tls
 from sluiceway.cluster.setup import SetupError
-from sluiceway.kube.secrets import Holder, KeyReader, KeyRef
+from sluiceway.kube.secrets import Absent, Holder, KeyReader, KeyRef
 
 CA, CERTIFICATE, KEY = "ca.crt", "tls.crt", "tls.key"
+
+
+def refs_of(namespace: str, secret: str) -> tuple[KeyRef, ...]:
+    """The keys of a Secret that are looked at, whether it has them or not."""
+    return tuple(
+        KeyRef(holder=Holder.SECRET, namespace=namespace, name=secret, key=key)
+        for key in (CA, CERTIFICATE, KEY)
+    )
 
 
 class Certificates:
@@ -46,13 +54,15 @@ class Certificates:
             )
         texts: dict[str, str] = {}
         problems = []
-        for key in (CA, CERTIFICATE, KEY):
-            ref = KeyRef(holder=Holder.SECRET, namespace=namespace, name=secret, key=key)
+        for ref in refs_of(namespace, secret):
             found = await self._keys.read(ref)
             if found.value is not None:
-                texts[key] = found.value
-            else:
+                texts[ref.key] = found.value
+            elif found.absent is Absent.KEY:
                 problems.append(found.problem)
+            else:
+                # What could not be read may be there: to connect without it would trust anybody.
+                raise SetupError("BrokerTlsUnknown", f"spec.broker.tls.secretName: {found.problem}")
         if CA not in texts and CERTIFICATE not in texts:
             raise SetupError("BrokerTlsUnknown", f"spec.broker.tls.secretName: {problems[0]}")
         if (CERTIFICATE in texts) is not (KEY in texts):

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sluiceway.act.deployments import Deployments, mark_of
-from sluiceway.api.taskqueue import TaskQueue
+from sluiceway.api.taskqueue import GROUP, VERSION, TaskQueue
 from sluiceway.broker.address import AddressError
-from sluiceway.cluster.certificates import Certificates
+from sluiceway.cluster.certificates import Certificates, refs_of
 from sluiceway.cluster.claims import Claim, Claims, DeploymentClaim, queue_claims
 from sluiceway.cluster.setup import SetupError
 from sluiceway.cluster.specs import Spec, Specs
@@ -44,8 +44,8 @@ class Settled:
     """What is to be observed and scaled; None where the fleet is to be left alone."""
     deployment: str = ""
     """The ``namespace/name`` of its Deployment."""
-    source: KeyRef | None = None
-    """Where the broker's address was read."""
+    sources: tuple[KeyRef, ...] = ()
+    """Where the broker's address was read, and its certificates."""
     concerned: frozenset[str] = field(default=frozenset(), compare=False)
     """Other TaskQueues that are to be settled anew, because of what this one claims."""
 
@@ -81,6 +81,8 @@ class Settler:
         self._claims = Claims()
         self.drifted: set[str] = set()
         """Deployments that somebody else has changed; they are applied again."""
+        self.vanished: set[str] = set()
+        """Deployments that are gone, maybe with a TaskQueue of whose end nobody told."""
 
     def forget(self, key: str) -> frozenset[str]:
         """A TaskQueue is gone; returns the others that this may help."""
@@ -132,7 +134,7 @@ class Settler:
         concerned = self._claim(spec, watched, key)
         if manifest is not None:
             try:
-                await self._ensure(key, manifest)
+                await self._ensure(spec, key, manifest)
             except SetupError as exc:
                 problem = exc.problem
         if (
@@ -148,7 +150,7 @@ class Settler:
             # Without a Deployment there is nothing to scale.
             watched=watched if manifest is not None or key in self._deployments else None,
             deployment=key,
-            source=url.source,
+            sources=(*url.sources, *_certificates_of(taskqueue)),
             concerned=concerned,
         )
 
@@ -173,7 +175,7 @@ class Settler:
             problem=problem,
             watched=watched,
             deployment=key,
-            source=url.source,
+            sources=(*url.sources, *_certificates_of(taskqueue)),
             concerned=concerned,
         )
 
@@ -231,7 +233,7 @@ class Settler:
         spec: Mapping[str, Any] = body["spec"]["template"]["spec"]
         return spec
 
-    async def _ensure(self, key: str, manifest: dict[str, Any]) -> None:
+    async def _ensure(self, spec: Spec, key: str, manifest: dict[str, Any]) -> None:
         """Let the Deployment be as the manifest says; do nothing where it is.
 
         Raises:
@@ -241,6 +243,8 @@ class Settler:
         mark = there.metadata.annotations.applied if there is not None else None
         try:
             if there is None:
+                if key in self.vanished:
+                    await self._check_exists(spec)
                 await self._write.create(manifest)
             elif mark != mark_of(manifest) or key in self.drifted:
                 await self._write.apply(manifest, has_none=there.spec.replicas == 0)
@@ -249,6 +253,22 @@ class Settler:
             if exc.status in (400, 403, 413, 422):
                 raise SetupError("WorkloadRefused", f"spec.worker: {exc}") from exc
             raise
+
+    async def _check_exists(self, spec: Spec) -> None:
+        """Else its Deployment would be made, and taken away with its owner, for ever.
+
+        Raises:
+            SetupError: the TaskQueue is gone, and was forgotten.
+        """
+        found = await self._client.request(
+            "GET", _all_of(spec.namespace), query={"fieldSelector": f"metadata.name={spec.name}"}
+        )
+        if any(one["metadata"]["uid"] == spec.uid for one in json.loads(found)["items"]):
+            return
+        self._specs.remove_taskqueue(spec.key, spec.uid)
+        raise SetupError(
+            "JustDeleted", "the TaskQueue has just been deleted", person_must_act=False
+        )
 
     def _there(self, key: str, field: str) -> Deployment:
         found = self._deployments.get(key)
@@ -281,6 +301,15 @@ class Settler:
     @property
     def _deployments(self) -> Mapping[str, Deployment]:
         return self._view.deployments.objects
+
+
+def _all_of(namespace: str) -> str:
+    return f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/taskqueues"
+
+
+def _certificates_of(taskqueue: TaskQueue) -> tuple[KeyRef, ...]:
+    tls = taskqueue.spec.broker.tls
+    return refs_of(taskqueue.metadata.namespace, tls.secret_name) if tls is not None else ()
 
 
 def _check_owner(there: Deployment, spec: Spec) -> None:

@@ -47,9 +47,14 @@ REREAD_S = 60.0
 """How often an address is read again that lies in a Secret or a ConfigMap."""
 DISTRUST_S = 5.0
 """A broker that cannot be read may have a new address; it is asked for that often."""
-MISSING = frozenset({"WorkerClassNotFound", "DeploymentNotFound", "BrokerUrlUnknown"})
+MISSING = frozenset(
+    {"WorkerClassNotFound", "DeploymentNotFound", "BrokerUrlUnknown", "BrokerTlsUnknown"}
+)
 MISSING_FOR_S = 10.0
 """For so long nobody is called for something that does not exist yet."""
+SECOND_LOOK_S = 0.05
+"""After its first look a new fleet is looked at again: what arrives can be told from then on,
+and its first status waits for that."""
 _RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -70,7 +75,6 @@ class Reports(Reporter, Told, Protocol):
 class _Held:
     """A fleet under way."""
 
-    uid: str
     settled: Settled
     fleet: DeploymentFleet
     following: asyncio.Task[None] | None
@@ -133,6 +137,8 @@ class Term:
             ticked=ticked,
             may_act=may_act,
         )
+        self._uids: dict[str, str] = {}
+        """Which object each name stands for: one may be deleted and made anew."""
         self._held: dict[str, _Held] = {}
         self._by_deployment: defaultdict[str, set[str]] = defaultdict(set)
         """Deployment → the TaskQueues that are settled anew when it changes."""
@@ -180,14 +186,15 @@ class Term:
     def looked_at(self, status: FleetStatus) -> None:
         """A fleet was ticked: where its broker cannot be read, its address may have changed."""
         held = self._held.get(status.fleet)
-        if held is None or held.settled.source is None:
+        if held is None or not held.settled.sources:
             return
         if status.condition(DEMAND_KNOWN).status is Verdict.TRUE:
             return
         now = time.monotonic()
         if now - self._distrusted_at.get(status.fleet, float("-inf")) >= DISTRUST_S:
             self._distrusted_at[status.fleet] = now
-            self._keys.distrust(held.settled.source)
+            for source in held.settled.sources:
+                self._keys.distrust(source)
             self.touch({status.fleet})
 
     async def _settle_on(self) -> None:
@@ -224,16 +231,11 @@ class Term:
 
     async def _settle(self, key: str) -> None:
         spec = self._specs.taskqueues.get(key)
-        held = self._held.get(key)
-        if held is not None and (spec is None or spec.uid != held.uid):
-            await self._let_be(key, gone=spec is None)
+        if spec is None or self._uids.get(key, spec.uid) != spec.uid:
+            await self._forget(key)
         if spec is None:
-            self._use(key, frozenset())
-            self._missing_since.pop(key, None)
-            self._distrusted_at.pop(key, None)
-            self.touch(self._settler.forget(key))
-            self._reports.forget(key)
             return
+        self._uids[key] = spec.uid
         settled = self._with_patience(key, await self._settler.settle(spec))
         self._use(key, _uses(spec, settled))
         self._reports.settled(spec, settled)
@@ -242,6 +244,18 @@ class Term:
         else:
             await self._take_up(key, spec, settled, settled.watched)
         self.touch(settled.concerned)
+
+    async def _forget(self, key: str) -> None:
+        """That object exists no more."""
+        if (held := self._held.get(key)) is not None:
+            self._settler.vanished.discard(held.settled.deployment)
+        await self._let_be(key, gone=True)
+        self._uids.pop(key, None)
+        self._use(key, frozenset())
+        self._missing_since.pop(key, None)
+        self._distrusted_at.pop(key, None)
+        self.touch(self._settler.forget(key))
+        self._reports.forget(key)
 
     def _with_patience(self, key: str, settled: Settled) -> Settled:
         """What is missing may be about to come: tools apply objects in an order of their own."""
@@ -259,17 +273,20 @@ class Term:
     async def _take_up(self, key: str, spec: Spec, settled: Settled, watched: Watched) -> None:
         """Let the fleet be ticked as it is written now."""
         before = self._held.get(key)
-        if before is not None and before.settled == settled:
+        worker, selector = watched.taskqueue.spec.worker, ""
+        if worker.deployment_ref is not None:
+            there = self._view.deployments.objects.get(settled.deployment)
+            if there is None:
+                return  # it has just gone, and that is settled, too
+            selector = selector_text(there)
+        if before is not None and (before.settled, before.selector) == (settled, selector):
             return
-        pods, following, selector = self._view.pods, None, ""
+        pods, following = self._view.pods, None
         owner: str | None = spec.uid
         label = spec.name
-        worker = watched.taskqueue.spec.worker
         hints = worker.agent != "none"
         if worker.deployment_ref is not None:
             hints, label, owner = worker.deployment_ref.pod_hints, "", None
-            there = self._view.deployments.objects.get(settled.deployment)
-            selector = selector_text(there) if there is not None else ""
             if before is not None and before.following is not None and before.selector == selector:
                 pods, following = before.fleet.pods, before.following
             else:
@@ -297,9 +314,11 @@ class Term:
             if before.following is not None and before.following is not following:
                 before.following.cancel()
         self._held[key] = _Held(
-            uid=spec.uid, settled=settled, fleet=fleet, following=following, selector=selector
+            settled=settled, fleet=fleet, following=following, selector=selector
         )
         self._loops.put(fleet)
+        if before is None and self._specs.is_new(key):
+            asyncio.get_running_loop().call_later(SECOND_LOOK_S, self._tick, key)
         if before is not None and before.fleet.watched.address != watched.address:
             left = before.fleet.watched
             await self._loops.drop(key, left.address, gone=left)
@@ -338,6 +357,10 @@ class Term:
         if before is None or now is None or _has_workers(before) or _has_workers(now):
             for key in concerned:
                 self._tick(key)
+        if now is None:
+            self._settler.vanished.add(one.metadata.key)
+        elif before is None:
+            self._settler.vanished.discard(one.metadata.key)
         if before is None or now is None:
             self.touch(concerned)
         elif before.metadata.generation != now.metadata.generation:
@@ -368,7 +391,7 @@ class Term:
         """Addresses in Secrets change without a word to us."""
         while True:
             await asyncio.sleep(REREAD_S)
-            self.touch({key for key, held in self._held.items() if held.settled.source is not None})
+            self.touch({key for key, held in self._held.items() if held.settled.sources})
 
 
 def _uses(spec: Spec, settled: Settled) -> frozenset[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sluiceway.api.taskqueue import TaskQueue
 from sluiceway.broker.address import BrokerAddress, parse_address, with_master_name
-from sluiceway.kube.secrets import Holder, KeyReader, KeyRef
+from sluiceway.kube.secrets import Absent, Found, Holder, KeyReader, KeyRef
 from sluiceway.report.resource import SetupProblem
 
 _NO_BROKER = SetupProblem(
@@ -26,8 +26,8 @@ class Url:
 
     value: str | None = field(default=None, repr=False)
     problem: SetupProblem | None = None
-    source: KeyRef | None = None
-    """The key to read again when the address stops working; None for a written one."""
+    sources: tuple[KeyRef, ...] = ()
+    """The keys to read again when the address stops working; none for a written one."""
 
 
 def address_in(taskqueue: TaskQueue, url: str) -> BrokerAddress:
@@ -97,21 +97,34 @@ async def _from_env(
                     where,
                 )
         return _unreadable(f"{where} comes from what only the pod itself knows")
+    return await _from_whole(name, namespace, container, keys, where)
+
+
+async def _from_whole(
+    name: str, namespace: str, container: Mapping[str, Any], keys: KeyReader, where: str
+) -> Url:
+    """From a Secret or ConfigMap that is taken in as a whole; the last that has it counts."""
+    asked: list[KeyRef] = []
     for one in reversed(container.get("envFrom") or ()):
         for holder, member in ((Holder.SECRET, "secretRef"), (Holder.CONFIG_MAP, "configMapRef")):
             ref = one.get(member)
-            key = name.removeprefix(one.get("prefix") or "")
-            if ref is None or not name.startswith(one.get("prefix") or ""):
+            prefix = one.get("prefix") or ""
+            if ref is None or not name.startswith(prefix):
                 continue
-            url = await _read(
-                keys, KeyRef(holder=holder, namespace=namespace, name=ref["name"], key=key), where
+            key = name.removeprefix(prefix)
+            asked.append(KeyRef(holder=holder, namespace=namespace, name=ref["name"], key=key))
+            found = await keys.read(asked[-1])
+            # A Secret that does not exist keeps the pods from starting, unless it is optional.
+            goes_on = found.absent is Absent.KEY or (
+                found.absent is not None and ref.get("optional")
             )
-            if url.value is not None:
-                return url
-    return _unreadable(
+            if not goes_on:
+                return _url(found, where, tuple(asked))
+    unreadable = _unreadable(
         f"{where} is not among the variables of the worker's container: set it in "
         "worker.template, or write broker.url or broker.urlFrom.secretKeyRef"
     )
+    return replace(unreadable, sources=tuple(asked))
 
 
 def _literal(value: str, where: str) -> Url:
@@ -124,11 +137,14 @@ def _literal(value: str, where: str) -> Url:
 
 
 async def _read(keys: KeyReader, ref: KeyRef, where: str) -> Url:
-    found = await keys.read(ref)
+    return _url(await keys.read(ref), where, (ref,))
+
+
+def _url(found: Found, where: str, sources: tuple[KeyRef, ...]) -> Url:
     if found.value is None:
         problem = SetupProblem(reason="BrokerUrlUnknown", sentence=f"{where}: {found.problem}")
-        return Url(problem=problem, source=ref)
-    return Url(value=found.value.strip(), source=ref)
+        return Url(problem=problem, sources=sources)
+    return Url(value=found.value.strip(), sources=sources)
 
 
 def _unreadable(sentence: str) -> Url:

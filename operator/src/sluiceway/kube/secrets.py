@@ -27,6 +27,9 @@ FORGOTTEN_AFTER_S = 600.0
 
 _SHOWN_KEYS = 8
 
+_PASSES = (401, 429)
+"""A token that is just being renewed, and a server that asks to wait."""
+
 
 class Holder(StrEnum):
     """What kind of object holds the value, by its resource name."""
@@ -38,6 +41,13 @@ class Holder(StrEnum):
     def kind(self) -> str:
         """As people call it."""
         return "Secret" if self is Holder.SECRET else "ConfigMap"
+
+
+class Absent(StrEnum):
+    """What does not exist."""
+
+    OBJECT = "object"
+    KEY = "key"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +70,8 @@ class Found:
     value: str | None = field(default=None, repr=False)
     problem: str | None = None
     """A sentence; None where there is a value."""
+    absent: Absent | None = None
+    """What is known not to be there; None where it could not be read."""
 
 
 class Requests(Protocol):
@@ -90,6 +102,7 @@ class KeyReader:
         self._client = client
         self._clock = clock
         self._entries: dict[KeyRef, _Entry] = {}
+        self._forgot_at = clock()
 
     async def read(self, ref: KeyRef) -> Found:
         """The value as it was a minute ago at most, or a sentence.
@@ -122,6 +135,9 @@ class KeyReader:
         return now - entry.read_at >= (AGAIN_AFTER_S if soon else CACHED_S)
 
     def _forget(self, now: float) -> None:
+        if now - self._forgot_at < CACHED_S:
+            return  # with thousands of keys, looking at all of them is work
+        self._forgot_at = now
         for ref, entry in list(self._entries.items()):
             if now - entry.asked_at > FORGOTTEN_AFTER_S:
                 del self._entries[ref]
@@ -133,8 +149,9 @@ class KeyReader:
             return _pick(ref, body)
         except KubeError as exc:
             if exc.status == NOT_FOUND:
-                return Found(problem=f"{ref} does not exist; create it, or correct its name")
-            if exc.status is None and last is not None and last.value is not None:
+                problem = f"{ref} does not exist; create it, or correct its name"
+                return Found(problem=problem, absent=Absent.OBJECT)
+            if _passes_by_itself(exc) and last is not None and last.value is not None:
                 return last
             return Found(problem=f"{ref} cannot be read: {exc}")
         except msgspec.DecodeError:
@@ -157,7 +174,8 @@ def _pick(ref: KeyRef, body: bytes) -> Found:
     else:
         values = msgspec.json.decode(body, type=_ConfigMap).data
     if ref.key not in values:
-        return Found(problem=f"{ref} has no key «{ref.key}»{_has(values)}; correct the key")
+        problem = f"{ref} has no key «{ref.key}»{_has(values)}; correct the key"
+        return Found(problem=problem, absent=Absent.KEY)
     value = values[ref.key]
     try:
         text = value if isinstance(value, str) else value.decode()
@@ -174,6 +192,11 @@ def _has(values: Mapping[str, object]) -> str:
     shown = sorted(values)[:_SHOWN_KEYS]
     more = ", …" if len(values) > len(shown) else ""
     return f" (it has {', '.join(shown)}{more})"
+
+
+def _passes_by_itself(exc: KubeError) -> bool:
+    """Whether the API server cannot be asked at the moment: that says nothing of the key."""
+    return exc.status is None or exc.status in _PASSES or exc.status >= 500
 
 
 def _result(entry: _Entry | None) -> Found | None:
