@@ -7,6 +7,7 @@ tests/integration/local.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -56,6 +57,7 @@ class World:
             guard=self.guard,
             logs=self.folder,
             clock=launch.get("clock", time.time),
+            monotonic=launch.get("monotonic", time.monotonic),
             changed=lambda: None,
             on_exit=self.exits.append,
             keep_logs=launch.get("keep_logs", True),
@@ -165,6 +167,18 @@ async def test_a_worker_that_dies_is_replaced_and_its_death_is_told(world: World
     assert fleet.running[0].name != dead.name
 
 
+async def test_a_death_by_a_signal_without_a_name_is_told_and_made_good(world: World) -> None:
+    fleet = world.fleet(WORKS)
+    await fleet.scale(1)
+    await world.up(fleet, 1)
+
+    os.killpg(fleet.running[0].child.pid, signal.SIGRTMIN + 1)
+
+    await world.until(lambda: bool(world.exits))
+    assert f"signal {signal.SIGRTMIN + 1}" in world.exits[0].sentence
+    await world.until(lambda: len(fleet.running) == 1)
+
+
 async def test_a_fleet_that_cannot_start_says_why_and_waits_longer_each_time(
     world: World,
 ) -> None:
@@ -178,9 +192,39 @@ async def test_a_fleet_that_cannot_start_says_why_and_waits_longer_each_time(
     assert world.exits[0].next_start_in_s < world.exits[3].next_start_in_s
 
 
+async def test_a_clock_that_is_set_back_does_not_keep_a_worker_from_being_replaced(
+    world: World,
+) -> None:
+    now = SimpleNamespace(time=10_000.0)
+    fleet = world.fleet(WORKS, clock=lambda: now.time)
+    await fleet.scale(1)
+    await world.up(fleet, 1)
+    fleet.running[0].child.send_group(signal.SIGKILL)
+    await world.until(lambda: bool(world.exits))
+
+    now.time -= 3600
+
+    await world.until(lambda: len(fleet.running) == 1)
+
+
+async def test_a_timer_that_comes_too_early_is_set_again(world: World) -> None:
+    now = SimpleNamespace(time=100.0)
+    fleet = world.fleet(WORKS, monotonic=lambda: now.time)
+    await fleet.scale(1)
+    await world.up(fleet, 1)
+    fleet.running[0].child.send_group(signal.SIGKILL)
+    await world.until(lambda: bool(world.exits))
+    timer = fleet._refill
+    await world.until(lambda: fleet._refill is not timer)
+
+    now.time += world.exits[0].next_start_in_s
+
+    await world.until(lambda: len(fleet.running) == 1)
+
+
 async def test_trouble_is_over_once_a_later_worker_has_stayed_up(world: World) -> None:
     now = SimpleNamespace(time=100.0)
-    fleet = world.fleet(WORKS, clock=lambda: now.time)
+    fleet = world.fleet(WORKS, monotonic=lambda: now.time)
     await fleet.scale(1)
     await world.up(fleet, 1)
     fleet.running[0].child.send_group(signal.SIGKILL)
@@ -215,7 +259,7 @@ async def test_a_program_that_does_not_exist_is_trouble_and_no_error(world: Worl
 
 async def test_workers_that_are_not_wanted_any_more_are_not_started_again(world: World) -> None:
     now = SimpleNamespace(time=100.0)
-    fleet = world.fleet(FAILS, clock=lambda: now.time)
+    fleet = world.fleet(FAILS, monotonic=lambda: now.time)
     await fleet.scale(1)
     await world.until(lambda: bool(world.exits))
 
@@ -252,7 +296,7 @@ async def test_a_cold_stop_ends_a_warm_one_that_is_under_way(world: World) -> No
 
 async def test_worker_seconds_count_those_that_have_gone_and_those_that_run(world: World) -> None:
     now = SimpleNamespace(time=100.0)
-    fleet = world.fleet(WORKS, clock=lambda: now.time)
+    fleet = world.fleet(WORKS, monotonic=lambda: now.time)
     await fleet.scale(1)
     await world.up(fleet, 1)
     now.time = 110.0

@@ -57,6 +57,7 @@ async def debug(taskqueues: Sequence[TaskQueue], settings: Settings) -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sluiceway-debug-")))
         guard = Guard()
         stack.callback(guard.close)
+        embeds = url is EMBEDDED
         if url is EMBEDDED:
             server = await EmbeddedServer.start(folder, guard, settings.port)
             stack.push_async_callback(server.stop)
@@ -69,8 +70,9 @@ async def debug(taskqueues: Sequence[TaskQueue], settings: Settings) -> int:
             workdir=settings.workdir,
             agent_path=None if settings.python is None else link_agent(folder),
         )
-        print(f"broker {parse_address(url)}; your web app finds it with")
-        print(f"  export CELERY_BROKER_URL={url}", flush=True)
+        print(f"broker {parse_address(url)}", flush=True)
+        if embeds:  # one that was given has a password, maybe
+            print(f"your web app finds it with: export CELERY_BROKER_URL={url}", flush=True)
         return await _run(launch, guard)
 
 

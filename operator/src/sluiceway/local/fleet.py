@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -46,8 +47,10 @@ class LocalWorker:
 
     name: str
     child: Child
-    started_at: float
+    created_at: float
     """Unix seconds."""
+    started_at: float
+    """Monotonic, seconds."""
     log: Path
     told_to_go: bool = False
 
@@ -67,7 +70,7 @@ class Exit:
     @property
     def sentence(self) -> str:
         """What happened, and what was the last thing it said."""
-        how = f"signal {signal.Signals(-self.code).name}" if self.code < 0 else f"code {self.code}"
+        how = f"signal {signal_name(-self.code)}" if self.code < 0 else f"code {self.code}"
         said = f": {self.last_lines[-1]}" if self.last_lines else ""
         return f"worker {self.worker} ended by itself after {self.ran_s:.0f} s with {how}{said}"
 
@@ -83,6 +86,7 @@ class ProcessFleet:
         guard: Guard,
         logs: Path,
         clock: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
         changed: Callable[[], None],
         on_exit: Callable[[Exit], None],
         keep_logs: bool = True,
@@ -93,6 +97,8 @@ class ProcessFleet:
         Args:
             logs: a folder for a file per worker.
             clock: the time of day, Unix seconds.
+            monotonic: seconds that never go back: what was set back must not keep a worker
+                from being started again.
             changed: called when a worker has started or ended.
             on_exit: called when one ended that nobody had told to go.
             keep_logs: whether to keep the files of workers that have gone for good;
@@ -114,6 +120,7 @@ class ProcessFleet:
         self._guard = guard
         self._logs = logs
         self._clock = clock
+        self._monotonic = monotonic
         self._changed = changed
         self._on_exit = on_exit
         self._keep_logs = keep_logs
@@ -136,7 +143,7 @@ class ProcessFleet:
         """Why workers do not stay up, as a sentence; None while they do."""
         failed_at = self._backoff.failed_at
         if failed_at is not None and any(
-            worker.started_at >= failed_at and self._clock() - worker.started_at >= _STAYS_S
+            worker.started_at >= failed_at and self._monotonic() - worker.started_at >= _STAYS_S
             for worker in self._workers.values()
         ):
             return None
@@ -149,11 +156,11 @@ class ProcessFleet:
 
     def workers(self) -> tuple[RunningWorker, ...]:
         """The same, as reconcile wants to know of them."""
-        now = self._clock()
+        now = self._monotonic()
         return tuple(
             RunningWorker(
                 name=w.name,
-                created_at=w.started_at,
+                created_at=w.created_at,
                 ready=now - w.started_at > self._up_after_s or None,
                 stopping=w.told_to_go,
             )
@@ -166,7 +173,7 @@ class ProcessFleet:
 
     def worker_seconds(self) -> float:
         """Seconds that workers have existed so far, summed over all of them."""
-        now = self._clock()
+        now = self._monotonic()
         return self._spent_s + sum(now - w.started_at for w in self._workers.values())
 
     async def scale(self, replicas: int, remove: tuple[str, ...] = ()) -> None:
@@ -225,14 +232,17 @@ class ProcessFleet:
 
     def _fill(self) -> None:
         """Start what is missing, unless the back-off says to wait."""
-        if self._closing or self._clock() < self._backoff.until:
+        if self._closing:
+            return
+        if (wait_s := self._backoff.until - self._monotonic()) > 0:
+            self._later(wait_s)
             return
         for _ in range(self.replicas - len(self._staying())):
             try:
                 self._start()
             except OSError as exc:
                 self._trouble = f"workers cannot be started: {exc}"
-                now = self._clock()
+                now = self._monotonic()
                 self._backoff = self._backoff.after_exit(started_at=now, now=now)
                 self._later(self._backoff.until - now)
                 return
@@ -251,7 +261,13 @@ class ProcessFleet:
                 output=output,
                 cwd=self.launch.cwd,
             )
-        worker = LocalWorker(name=name, child=child, started_at=self._clock(), log=log)
+        worker = LocalWorker(
+            name=name,
+            child=child,
+            created_at=self._clock(),
+            started_at=self._monotonic(),
+            log=log,
+        )
         self._workers[name] = worker
         self._keep(self._until_exit(worker))
         self._changed()
@@ -270,7 +286,7 @@ class ProcessFleet:
         worker.child.send_group(signal.SIGKILL)
 
     def _ended(self, worker: LocalWorker, code: int) -> None:
-        now = self._clock()
+        now = self._monotonic()
         del self._workers[worker.name]
         self._spent_s += now - worker.started_at
         if not worker.told_to_go:
@@ -306,8 +322,16 @@ class ProcessFleet:
         task.add_done_callback(self._tasks.discard)
 
 
+def signal_name(number: int) -> str:
+    """``SIGKILL``; for one without a name its number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
 def _end_of(worker: LocalWorker, code: int) -> End:
-    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    how = signal_name(-code) if code < 0 else f"exit code {code}"
     told = worker.told_to_go or code == 0
     return End(worker=worker.name, cause=Cause.TOLD if told else Cause.CRASH, reason=how)
 

@@ -63,7 +63,9 @@ async def show_lines(local: LocalMode, *, echo: Echo, logs: bool) -> None:
 
 async def show_json(local: LocalMode, *, echo: Echo) -> None:
     """One JSON object a line: first the run, then every event."""
-    echo(json.dumps({"broker": local.broker_url, "logs": str(local.logs)}))
+    # A broker that was given is known to whoever gave it, and its password is not to be told on.
+    broker = local.broker_url if local.embeds else str(parse_address(local.broker_url))
+    echo(json.dumps({"broker": broker, "logs": str(local.logs)}))
     async for event in local.journal.follow():
         echo(
             json.dumps(
