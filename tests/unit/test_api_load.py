@@ -65,6 +65,13 @@ def test_a_list_as_kubectl_writes_it_is_read_item_by_item() -> None:
     assert [obj.metadata.name for obj in load(text)] == ["exports"]
 
 
+@pytest.mark.parametrize("items", ["5", "{a: b}", "", "text"])
+def test_a_list_without_a_list_is_one_object_that_is_nobody_s(items: str) -> None:
+    (document,) = read(f"apiVersion: v1\nkind: List\nitems: {items}\n")
+
+    assert (document.kind, document.ours) == ("List", False)
+
+
 def test_json_is_yaml_too() -> None:
     text = (
         '{"apiVersion": "sluiceway.dev/v1alpha1", "kind": "TaskQueue", '

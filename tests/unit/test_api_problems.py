@@ -300,6 +300,10 @@ def test_all_problems_are_told_at_once() -> None:
         ("minReplicas: '50', maxReplicas: 40", "spec.scaling.minReplicas"),
         ("target: {maxwait: 3s}", "spec.scaling.target.maxwait"),
         ("fallback: {behavior: static, replica: 3}", "spec.scaling.fallback.replica"),
+        (
+            "behavior: {scaleUp: {policies: [{type: Pods, value: 0, periodSeconds: 15}]}}",
+            "spec.scaling.behavior.scaleUp.policies[0].value",
+        ),
     ],
 )
 def test_one_slip_is_told_once(body: str, line: str) -> None:

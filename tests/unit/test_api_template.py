@@ -47,6 +47,36 @@ SLIPS: dict[str, tuple[dict[str, Any], str]] = {
         "template.spec.containers[0].env: Invalid value: must be a list: put a dash before each "
         "item",
     ),
+    "mounts written as one path": (
+        {"spec": {"containers": [{"name": "worker", "volumeMounts": "/data"}]}},
+        'template.spec.containers[0].volumeMounts: Invalid value: "/data": must be a list: put '
+        "a dash before each item",
+    ),
+    "a mount written as a path": (
+        {"spec": {"containers": [{"name": "worker", "volumeMounts": ["/data"]}]}},
+        'template.spec.containers[0].volumeMounts[0]: Invalid value: "/data": must be an object: '
+        "write its members behind the dash, as name: value",
+    ),
+    "a port written as a number": (
+        {"spec": {"containers": [{"name": "worker", "ports": [8000]}]}},
+        "template.spec.containers[0].ports[0]: Invalid value: 8000: must be an object: write its "
+        "members behind the dash, as name: value",
+    ),
+    "limits written as a number": (
+        {"spec": {"containers": [{"name": "worker", "resources": {"limits": 2}}]}},
+        "template.spec.containers[0].resources.limits: Invalid value: 2: must be an object with "
+        "members of its own: write them below it, indented",
+    ),
+    "a selector that names no label": (
+        {"spec": {"nodeSelector": "gpu"}},
+        'template.spec.nodeSelector: Invalid value: "gpu": must be an object with members of its '
+        "own: write them below it, indented",
+    ),
+    "a toleration without its members": (
+        {"spec": {"tolerations": ["gpu"]}},
+        'template.spec.tolerations[0]: Invalid value: "gpu": must be an object: write its members '
+        "behind the dash, as name: value",
+    ),
     "a label that is no text": (
         {"metadata": {"labels": {"example.com/tier": 1}}},
         'template.metadata.labels[example.com/tier]: Invalid value: 1: must be text: write "1" in '

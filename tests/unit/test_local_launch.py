@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sluiceway.api.taskqueue import TaskQueue
 from sluiceway.local.launch import Launch, launch_of, link_agent
 
@@ -79,6 +81,20 @@ def test_literal_variables_of_the_template_are_set_and_references_are_left_out()
 
     assert env["MEDIA"] == "/srv/media"
     assert not {"TOKEN", "ELSEWHERE"} & env.keys()
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        {"spec": None},
+        {"spec": {"containers": None}},
+        {"spec": {"containers": [{"name": "worker", "env": None}]}},
+        {"spec": {"containers": [{"name": "worker", "env": [{"name": "A", "value": None}]}]}},
+    ],
+    ids=["spec", "containers", "env", "value"],
+)
+def test_what_is_left_empty_in_the_template_says_nothing(template: dict[str, Any]) -> None:
+    assert launch(taskqueue(template=template)).env == launch(taskqueue()).env
 
 
 def test_the_grace_period_is_the_longest_task_and_a_margin() -> None:

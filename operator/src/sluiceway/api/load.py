@@ -122,8 +122,9 @@ def parse(text: str, name: str) -> list[Any]:
 
 def _flat(body: Any) -> Iterator[Any]:
     """The items of a List, as ``kubectl get -o yaml`` writes one; else the body itself."""
-    if isinstance(body, Mapping) and str(body.get("kind")).endswith("List"):
-        yield from body.get("items") or ()
+    items = body.get("items") if isinstance(body, Mapping) else None
+    if isinstance(items, list) and str(body.get("kind")).endswith("List"):
+        yield from items
     else:
         yield body
 

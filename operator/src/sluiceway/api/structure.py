@@ -30,7 +30,16 @@ _WANTED = {
 
 def structural_problems(error: ValidationError, schema: Schema) -> list[Problem]:
     """Every structural error of an object of this schema, in the order of its fields."""
-    return [_problem(details, schema) for details in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
+    return [_problem(details, schema) for details in found if not _follows(details, found)]
+
+
+def _follows(details: ErrorDetails, found: Iterable[ErrorDetails]) -> bool:
+    """Whether a list is too short only because pydantic does not count its malformed items."""
+    place = details["loc"]
+    return details["type"] == "too_short" and any(
+        len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in found
+    )
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

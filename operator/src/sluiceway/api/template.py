@@ -49,12 +49,31 @@ def template_problems(path: str, template: Mapping[str, Any]) -> Iterator[Proble
     spec = _members(template, "spec")
     for name in _NAMED_LISTS:
         yield from _named_list(child(child(path, "spec"), name), spec.get(name))
+    for name in ("nodeSelector", "securityContext"):
+        yield from _object(child(child(path, "spec"), name), spec.get(name))
+    yield from _list(child(child(path, "spec"), "tolerations"), spec.get("tolerations"))
     for name in ("containers", "initContainers"):
         for index, container in enumerate(_items(spec.get(name))):
-            where = child(child(child(path, "spec"), name), index)
-            yield from _named_list(child(where, "env"), container.get("env"))
-            for position, variable in enumerate(_items(container.get("env"))):
-                yield from _text(child(child(child(where, "env"), position), "value"), variable)
+            yield from _container(child(child(child(path, "spec"), name), index), container)
+
+
+def _container(path: str, container: Mapping[str, Any]) -> Iterator[Problem]:
+    """Its members that are merged with the generated ones, or looked into."""
+    env = child(path, "env")
+    yield from _named_list(env, container.get("env"))
+    for index, variable in enumerate(_items(container.get("env"))):
+        yield from _text(child(child(env, index), "value"), variable)
+    mounts = child(path, "volumeMounts")
+    yield from _list(mounts, container.get("volumeMounts"))
+    for index, mount in enumerate(_items(container.get("volumeMounts"))):
+        where = child(child(mounts, index), "mountPath")
+        yield from _text(where, {"value": mount.get("mountPath")})
+    yield from _list(child(path, "ports"), container.get("ports"))
+    for name in ("securityContext", "resources"):
+        yield from _object(child(path, name), container.get(name))
+    for name in ("limits", "requests"):
+        resources = _members(container, "resources")
+        yield from _object(child(child(path, "resources"), name), resources.get(name))
 
 
 def template_advice(path: str, template: Mapping[str, Any]) -> Iterator[Problem]:
@@ -99,12 +118,32 @@ def _text(path: str, holder: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(path=path, message=f"must be text: {mend}", value=value)
 
 
+def _list(path: str, value: Any) -> Iterator[Problem]:
+    """A list of objects."""
+    if value is None:
+        return
+    if not isinstance(value, list):
+        yield _no_list(path, value)
+        return
+    for index, item in enumerate(value):
+        if not isinstance(item, Mapping):
+            yield Problem(
+                path=child(path, index),
+                message="must be an object: write its members behind the dash, as name: value",
+                value=item,
+            )
+
+
+def _no_list(path: str, value: Any) -> Problem:
+    return Problem(path=path, message="must be a list: put a dash before each item", value=value)
+
+
 def _named_list(path: str, value: Any) -> Iterator[Problem]:
     """A list of objects that are told apart by their names."""
     if value is None:
         return
     if not isinstance(value, list):
-        yield Problem(path=path, message="must be a list: put a dash before each item", value=value)
+        yield _no_list(path, value)
         return
     seen: set[str] = set()
     for index, item in enumerate(value):

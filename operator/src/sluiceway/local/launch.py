@@ -104,11 +104,12 @@ def link_agent(folder: Path) -> Path:
 
 def _template_env(template: Mapping[str, Any]) -> dict[str, str]:
     """The literal variables of the template's containers; references need a cluster."""
-    containers = template.get("spec", {}).get("containers", [])
+    # An empty member of YAML is a null, and says nothing.
+    containers = (template.get("spec") or {}).get("containers") or ()
     return {
         item["name"]: str(item["value"])
         for container in containers
         if container.get("name", "worker") == "worker"
-        for item in container.get("env", [])
-        if "value" in item
+        for item in container.get("env") or ()
+        if item.get("value") is not None
     }
