@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from sluiceway.cli.main import COMMANDS
 from sluiceway.decide.decision import Reason, Step
 from sluiceway.decide.observation import QueueView
-from sluiceway.local.rundir import RunFolder, running_stories
+from sluiceway.local.rundir import RunFolder, running_stories, runtime_folder
 from sluiceway.report.conditions import Condition, Verdict
 from sluiceway.report.status import FleetStatus, Workers
 from sluiceway.report.story import FleetStory, Story
@@ -119,6 +120,31 @@ def test_options_that_cannot_be_are_one_line(
     assert says in one_line(told)
 
 
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (
+            ("operator", "--address", "8080"),
+            "sluiceway: --address: 8080 is no address to listen on; write :8080 for all "
+            "interfaces, or 127.0.0.1:8080",
+        ),
+        (
+            ("convert", "-f", "noise.yaml"),
+            "sluiceway: noise.yaml: cannot be read: it is not UTF-8 text",
+        ),
+    ],
+    ids=["operator", "convert"],
+)
+def test_what_is_given_to_another_command_and_cannot_be_is_one_line_too(
+    command: tuple[str, ...], line: str, tmp_path: Path
+) -> None:
+    (tmp_path / "noise.yaml").write_bytes(b"\xff\xfe")
+
+    told = sluiceway(*command, cwd=tmp_path)
+
+    assert (told.returncode, one_line(told)) == (2, line)
+
+
 def test_a_broker_s_password_is_never_told(tmp_path: Path) -> None:
     (tmp_path / "video.yaml").write_text(QUEUE)
 
@@ -128,6 +154,15 @@ def test_a_broker_s_password_is_never_told(tmp_path: Path) -> None:
 
     assert told.returncode == 2
     assert "s3cret" not in told.stderr
+
+
+def test_a_name_that_no_terminal_can_show_is_shown_as_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "video.yaml").write_text(QUEUE.replace("video", r'"\ud800"'))
+
+    told = sluiceway("check", "--local", "-f", "video.yaml", cwd=tmp_path)
+
+    assert (told.returncode, told.stderr) == (1, "")
+    assert r"TaskQueue/\ud800" in told.stdout
 
 
 def test_debug_of_two_applications_names_both(tmp_path: Path) -> None:
@@ -279,6 +314,29 @@ def test_explain_of_a_queue_that_nobody_serves_names_those_that_are_served(
 
     assert told.returncode == 2
     assert one_line(told) == "sluiceway: no TaskQueue here serves vidoe; there are: shop/video"
+
+
+def test_where_no_run_could_be_found_local_mode_says_what_to_set_and_explain_finds_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    (tmp_path / f"sluiceway-{os.getuid()}").write_text("a file in its place")
+    (tmp_path / "video.yaml").write_text(QUEUE)
+
+    told = sluiceway("local", "-f", "video.yaml", cwd=tmp_path, runtime=tmp_path)
+
+    assert told.returncode == 3
+    assert "set XDG_RUNTIME_DIR to a folder that can be written to" in one_line(told)
+    assert "no local mode is running" in one_line(sluiceway("explain", runtime=tmp_path))
+
+
+def test_a_runtime_folder_of_another_session_that_is_gone_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "gone"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    assert runtime_folder() == tmp_path / f"sluiceway-{os.getuid()}"
 
 
 def test_a_run_that_is_over_is_not_taken_for_a_running_one(run: RunFolder) -> None:

@@ -202,6 +202,14 @@ def test_the_command_plays_a_taskqueue_with_the_tasks_of_its_queues(
     assert ours["most_workers"] <= 4
 
 
+def test_without_a_taskqueue_all_queues_of_a_trace_are_played(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(trace=[files[1]], quick=True, output=Output.JSON)
+
+    assert json.loads(capsys.readouterr().out)["tasks"] == 100
+
+
 def test_the_command_writes_a_page_and_a_picture(
     files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -231,6 +239,7 @@ def test_a_trace_without_a_task_for_the_queues_is_said_and_is_no_success(
         ({"trace": [Path("/nowhere.csv")]}, "cannot be read"),
         ({"suite": True, "cold_start": "5"}, '--cold-start: "5" is not a duration'),
         ({"suite": True, "start": "noon"}, "--start: 'noon' is not an ISO time"),
+        ({"suite": True, "tick": "0s"}, "--tick: 0s is no time at all"),
         ({"suite": True, "file": Path("/nowhere.yaml")}, "nowhere"),
     ],
 )

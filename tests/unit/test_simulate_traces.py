@@ -71,6 +71,9 @@ def test_a_share_of_many_tasks_is_kept(tmp_path: Path) -> None:
         ("arrival\n1\n", "line 2 has no run time; give the mean"),
         ("arrival,run\n1,nan\n", "line 2, run: 'nan'"),
         ("arrivals\n1\n", "no t_seconds"),
+        ("arrival,run\n1790000000,1\n", "line 2, arrival: 1790000000 s is more than ten years"),
+        ("t_seconds,arrivals\n0,1\n60,1\n60,1\n", "line 4: 60 does not rise from 60"),
+        ("t_seconds,arrivals\n0,1e12\n", "line 2: more than 50,000,000 tasks are too many"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, said: str) -> None:

@@ -7,6 +7,7 @@ import threading
 from typer.testing import CliRunner
 
 from sluiceway.cli.main import app
+from sluiceway.cli.output import CommandError
 from sluiceway.simulate.csv_trace import read_trace
 from sluiceway_worker.wire import (
     HEARTBEAT_TTL_MS,
@@ -51,3 +52,15 @@ def test_what_arrives_at_a_live_broker_becomes_a_trace(redis_server, tmp_path):
     assert done.exit_code == 0, done.output
     trace = read_trace(file)
     assert len(trace) == 7
+
+
+def test_where_nothing_can_be_recorded_an_earlier_recording_stays(tmp_path):
+    file = tmp_path / "week.csv"
+    file.write_text("t_seconds,arrivals\n0,1\n")
+    options = ("-o", str(file), "--every", "50ms", "--for", "100ms")
+
+    done = CliRunner().invoke(app, ["record", "--url", "redis://127.0.0.1:1/0", *options])
+
+    assert isinstance(done.exception, CommandError)
+    assert "nothing was recorded: broker redis://127.0.0.1:1/0" in str(done.exception)
+    assert file.read_text() == "t_seconds,arrivals\n0,1\n"

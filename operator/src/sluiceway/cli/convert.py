@@ -89,7 +89,9 @@ def _read(path: Path) -> list[Any]:
         return parse(sys.stdin.read() if path == Path("-") else path.read_text("utf-8"), name)
     except OSError as error:
         raise CommandError(f"{name}: cannot be read: {error.strerror}") from error
-    except (UnreadableError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{name}: cannot be read: it is not UTF-8 text") from error
+    except UnreadableError as error:
         raise CommandError(str(error)) from error
 
 

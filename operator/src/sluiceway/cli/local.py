@@ -81,6 +81,7 @@ def local(
     from sluiceway.local.debug import debug as run_debug
     from sluiceway.local.foreground import run_in_foreground
     from sluiceway.local.mode import LocalMode, Settings
+    from sluiceway.local.rundir import NoRunFolderError
     from sluiceway.local.server import NoServerError
 
     if broker is not None and embedded:
@@ -106,7 +107,7 @@ def local(
         warm = asyncio.run(run_in_foreground(run, show))
     except (AddressError, SeveralError) as exc:
         raise CommandError(str(exc)) from exc
-    except NoServerError as exc:
+    except (NoServerError, NoRunFolderError) as exc:
         raise CommandError(str(exc), ExitCode.UNAVAILABLE) from exc
     if not warm:
         raise typer.Exit(130)

@@ -7,6 +7,7 @@ and shell completion answer at once.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from importlib.metadata import version
@@ -89,6 +90,9 @@ def sluiceway(
 
 def main() -> None:
     """Entry point: what a user can mend is a line and an exit code, never a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal of another encoding, or a name that is no Unicode, is to be readable, too.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         _run()
     except* BrokenPipeError:

@@ -97,10 +97,14 @@ def operator(
     replicas one leads, by a Lease; the others are there at once when it is gone.
     """
     from sluiceway.cluster.process import Options, run
-    from sluiceway.cluster.serving import ServingError
+    from sluiceway.cluster.serving import ServingError, parse_listen_address
     from sluiceway.kube.errors import KubeError
     from sluiceway.report.logs import set_up_logging
 
+    try:
+        parse_listen_address(address)
+    except ServingError as exc:
+        raise CommandError(f"--address: {exc}") from exc
     set_up_logging(log_format)
     options = Options(
         namespaces=tuple(namespace or ()),

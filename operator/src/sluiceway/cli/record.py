@@ -63,7 +63,8 @@ def record(
     place = place_of(url, prefix, taskqueue, namespace, kubeconfig)
     watched, problem = _watched(place, queue), None
     try:
-        with output.open("w", encoding="utf-8") as file:
+        # What an earlier run wrote stays until this one has something in its place.
+        with output.open("a", encoding="utf-8") as file:
             problem = asyncio.run(_run(watched, place.fleet, file, every_s, until_s))
     except KeyboardInterrupt:
         complain(f"stopped; {output} can be played with sluiceway simulate --trace {output}")
@@ -86,20 +87,27 @@ async def _run(
     recorder, brokers = Recorder(every_s), Brokers()
     reader = BrokerReader(brokers)
     began, readings, succeeded, problem = time.monotonic(), 0, False, None
-    file.write(HEADER + "\n")
+    lines = [HEADER]
     try:
         while until_s is None or readings * every_s <= until_s:
             reading = (await reader.read([watched])).of(watched)
             problem = reading.problem
-            succeeded = succeeded or problem is None
-            _write(file, recorder.note(_waiting(reading, watched), _counters(reading, fleet)))
+            lines += recorder.note(_waiting(reading, watched), _counters(reading, fleet))
+            if problem is None and not succeeded:
+                if file.seekable():  # a pipe has nothing to be taken away
+                    file.truncate(0)
+                succeeded = True
+            if succeeded:
+                _write(file, lines)
+                lines = []
             if readings % _TELLS_EVERY == 0:
                 complain(_told(recorder, reading))
             readings += 1
             await asyncio.sleep(max(0.0, began + readings * every_s - time.monotonic()))
     finally:
         # Also where it is cancelled: what was held back is a trace all the same.
-        _write(file, recorder.rest())
+        if succeeded:
+            _write(file, recorder.rest())
         await brokers.close()
     return None if succeeded else problem
 

@@ -174,7 +174,8 @@ def _cases(
     for trace in traces:
         for taskqueue in taskqueues:
             spec = taskqueue.spec
-            chosen = trace.of_queues(taskqueue.queues)
+            # Where no TaskQueue is given, the one that is made up serves whatever there is.
+            chosen = trace if file is None else trace.of_queues(taskqueue.queues)
             if not len(chosen):
                 complain(
                     f"{trace.name} has no task for {', '.join(taskqueue.queues)}: "
@@ -196,7 +197,7 @@ def _cases(
                     begins_at=_moment(start),
                     tick_s=max(BUSY_TICK_S, math.ceil(busy_s))
                     if tick is None
-                    else _seconds("--tick", tick),
+                    else _seconds("--tick", tick, above_zero=True),
                 ),
                 "" if file is None else taskqueue.key,
             )
@@ -280,13 +281,16 @@ def _write(comparison: Comparison, folder: Path, title: str, *, quiet: bool) -> 
         typer.echo("  " + "  ".join(map(str, written)) + "\n")
 
 
-def _seconds(option: str, text: str) -> float:
+def _seconds(option: str, text: str, *, above_zero: bool = False) -> float:
     from sluiceway.api.duration import parse_duration
 
     try:
-        return parse_duration(text)
+        found = parse_duration(text)
     except ValueError as exc:
         raise CommandError(f"{option}: {exc}") from exc
+    if above_zero and not found:
+        raise CommandError(f"{option}: {text} is no time at all; write such as 2s")
+    return found
 
 
 def _moment(text: str) -> float:

@@ -7,8 +7,8 @@
         server/      the embedded server's data
         agent/       sluiceway_worker for another interpreter
 
-The runtime folder is $XDG_RUNTIME_DIR, or the system's folder for temporary
-files. A run's folder goes when its local mode ends; whatever a crash of the
+The runtime folder is $XDG_RUNTIME_DIR where that exists, or the system's folder for
+temporary files. A run's folder goes when its local mode ends; whatever a crash of the
 whole machine left is removed by the next start.
 """
 
@@ -25,18 +25,32 @@ from typing import IO
 from sluiceway.report.story import Story
 
 
+class NoRunFolderError(Exception):
+    """Local mode has no place to be found at; the message says what to do."""
+
+
 def runtime_folder() -> Path:
     """Where this user's runs are.
 
     Raises:
-        PermissionError: another user has made a folder of that name.
+        NoRunFolderError: it cannot be made, or another user has made a folder of that name.
     """
-    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    wanted = os.environ.get("XDG_RUNTIME_DIR", "")
+    # Whoever became another user has often kept the variable of the one before.
+    base = wanted if wanted and Path(wanted).is_dir() else tempfile.gettempdir()
     folder = Path(base) / f"sluiceway-{os.getuid()}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = folder.lstat()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.lstat()
+    except OSError as exc:
+        raise NoRunFolderError(
+            f"the folder {folder} cannot be made: {exc.strerror}; set XDG_RUNTIME_DIR to a folder "
+            "that can be written to"
+        ) from exc
     if status.st_uid != os.getuid() or folder.is_symlink():
-        raise PermissionError(f"{folder} belongs to another user")
+        raise NoRunFolderError(
+            f"the folder {folder} belongs to another user; set XDG_RUNTIME_DIR to one of your own"
+        )
     return folder
 
 
@@ -49,7 +63,11 @@ class RunFolder:
 
     @classmethod
     def create(cls, parent: Path | None = None) -> RunFolder:
-        """Make this process' folder and hold its lock; remove those of runs that are over."""
+        """Make this process' folder and hold its lock; remove those of runs that are over.
+
+        Raises:
+            NoRunFolderError: there is no place for it.
+        """
         parent = runtime_folder() if parent is None else parent
         with (parent / "starting").open("wb") as one_at_a_time:
             # Another start must not take our folder for a leftover before it is locked.
@@ -76,7 +94,11 @@ class RunFolder:
 def running_stories(parent: Path | None = None) -> list[Story]:
     """What all local modes of this user tell that run at the moment."""
     stories: list[Story] = []
-    for folder in _folders(runtime_folder() if parent is None else parent):
+    try:
+        parent = runtime_folder() if parent is None else parent
+    except NoRunFolderError:
+        return stories  # nor could any of them have one
+    for folder in _folders(parent):
         with suppress(OSError, ValueError):  # it is just starting, or just ending
             if _held(folder):
                 stories.append(Story.from_json((folder / "story.json").read_bytes()))

@@ -16,6 +16,7 @@ import io
 import math
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from sluiceway.simulate.trace import Trace, TraceError
@@ -26,6 +27,11 @@ _TASK = ("task", "task_name", "name")
 _QUEUE = ("queue",)
 _NUMBER = ("arrivals",)
 _MEAN = ("mean_duration_s", "mean_run_s")
+
+LONGEST_S = 10 * 365 * 86_400.0
+"""A trace of ten years and more is one of times of day, which nobody meant."""
+MOST_TASKS = 50_000_000
+"""More would not fit into memory."""
 
 
 def read_trace(
@@ -78,6 +84,16 @@ class _Table:
         if not math.isfinite(value) or value < 0:
             what = self._header[column]
             raise self.error(f"line {line}, {what}: {text!r} is not a number from 0 on")
+        return value
+
+    def moment(self, line: int, row: list[str], column: int) -> float:
+        """A number of seconds within the longest trace."""
+        value = self.number(line, row, column)
+        if value > LONGEST_S:
+            raise self.error(
+                f"line {line}, {self._header[column]}: {value:.0f} s is more than ten years; write "
+                "seconds from the trace's start, and when that was as --start"
+            )
         return value
 
     def error(self, message: str) -> TraceError:
@@ -135,8 +151,8 @@ def _tasks(table: _Table, drawing: _Drawing) -> Trace:
         if not drawing.kept(1):
             continue
         blank = run is None or not _cell(row, run)
-        took = drawing.run_s(line, None) if run is None or blank else table.number(line, row, run)
-        at = table.number(line, row, arrival)
+        took = drawing.run_s(line, None) if run is None or blank else table.moment(line, row, run)
+        at = table.moment(line, row, arrival)
         found.append((at, took, _cell(row, task) or "task", _cell(row, queue)))
     found.sort(key=lambda one: one[0])
     names = tuple(dict.fromkeys(one[2] for one in found))
@@ -156,12 +172,20 @@ def _intervals(table: _Table, drawing: _Drawing) -> Trace:
     start, number, mean = table.column(_ARRIVAL), table.column(_NUMBER), table.column(_MEAN)
     if start is None or number is None:
         raise table.error("line 1 names arrivals, and no t_seconds that tells of when")
-    starts = [table.number(line, row, start) for line, row in table.rows]
+    starts = [table.moment(line, row, start) for line, row in table.rows]
+    for (line, _), (before, begins) in zip(table.rows[1:], pairwise(starts), strict=True):
+        if begins <= before:
+            raise table.error(f"line {line}: {begins:g} does not rise from {before:g} before it")
     width = starts[1] - starts[0] if len(starts) > 1 else 60.0
     arrivals: list[float] = []
     runs: list[float] = []
     for (line, row), begins in zip(table.rows, starts, strict=True):
         kept = drawing.kept(int(table.number(line, row, number)))
+        if len(arrivals) + kept > MOST_TASKS:
+            raise table.error(
+                f"line {line}: more than {MOST_TASKS:,} tasks are too many to play; keep a share "
+                "of them, such as --keep 0.01"
+            )
         blank = mean is None or not _cell(row, mean)
         took = None if mean is None or blank else table.number(line, row, mean)
         arrivals += sorted(begins + drawing.draw.random() * width for _ in range(kept))
