@@ -147,8 +147,10 @@ class Brokers:
 
     async def keep(self, addresses: set[BrokerAddress]) -> None:
         """Hang up on every broker that no fleet uses any more."""
-        for address in self._brokers.keys() - addresses:
-            await self._brokers.pop(address).close()
+        # All at once: whoever asks for one while others are hung up on gets a new one.
+        unused = [self._brokers.pop(address) for address in self._brokers.keys() - addresses]
+        for broker in unused:
+            await broker.close()
 
     async def close(self) -> None:
         """Hang up on all of them."""
