@@ -189,6 +189,9 @@ class Recoveries:
         for key in list(self._charges) if every else self._due & self._charges.keys():
             charge = self._charges[key]
             places[charge.broker, charge.prefix].append(charge)
+        if every:
+            self._tidied = {one: at for one, at in self._tidied.items() if one in places}
+            self._counted = {one: at for one, at in self._counted.items() if one in places}
         await asyncio.gather(
             *(self._look(*place, them, every=every) for place, them in places.items())
         )
@@ -204,21 +207,31 @@ class Recoveries:
             )
             holders = await read_holders(broker, prefix, counted)
             for key, count in holders.letters.items():
+                if key not in self._charges:
+                    continue
                 untold = max(0, count - self._letters.get(key, count))
                 self._letters[key] = count
                 self._told.dead_letters(key, count, untold)
             for charge in charges:
+                if self._charges.get(charge.key) is not charge:
+                    continue  # it went, or became another one, while this was asked
                 for death, cause in self._deaths(charge, holders, ends[charge.key]):
                     await self._recover(charge, death, cause)
             await self._tidy(broker, prefix)
-        except (BrokerError, RecoveryError) as exc:
-            for charge in charges:
-                self._note_failure(charge.key, str(exc))
+        except Exception as exc:
+            # A defect that one broker's data meets must not end what is done for the others.
+            defect = None if isinstance(exc, (BrokerError, RecoveryError)) else exc
+            for charge in self._still(charges):
+                self._note_failure(charge.key, str(exc), defect)
             return
-        for charge in charges:
+        for charge in self._still(charges):
             self._failed.pop(charge.key, None)
             self._seen[charge.key] = ends[charge.key]
             self._due.discard(charge.key)
+
+    def _still(self, charges: list[Charge]) -> list[Charge]:
+        """Those of them that are looked after as they were when the look began."""
+        return [one for one in charges if self._charges.get(one.key) is one]
 
     def _is_to_count(self, broker: Broker, prefix: str) -> bool:
         """Whether the dead letters of all fleets there are to be counted at this look."""
@@ -276,8 +289,10 @@ class Recoveries:
             self._tidied[place] = now
             await carry_out(broker, tidying(Place(prefix=prefix), spare=self._charges.keys()))
 
-    def _note_failure(self, key: str, sentence: str) -> None:
+    def _note_failure(self, key: str, sentence: str, defect: Exception | None) -> None:
         if self._failed.get(key) != sentence:
-            log.warning("%s: what dead workers hold cannot be looked at: %s", key, sentence)
+            log.warning(
+                "%s: what dead workers hold cannot be looked at: %s", key, sentence, exc_info=defect
+            )
         self._failed[key] = sentence
         self._due.add(key)
