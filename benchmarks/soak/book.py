@@ -109,6 +109,7 @@ _COUNTED = {
     "stranded_never_started": "of the stranded never begun",
     "publishing_failed": "publishings failed",
     "operators_killed": "operators killed",
+    "letters": "dead letters",
     "forgotten": "tasks of which Redis itself forgot something",
     "forgotten_in_step": "of them though the replica was not cut off",
     "forgotten_lost": "of them lost by it",

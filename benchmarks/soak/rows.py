@@ -33,6 +33,9 @@ _BY_FORCE = ("failed", "lost", "run_twice", "stranded")
 _UNASKED = ("failed", "lost", "run_twice", "run_again", "cut", "stranded")
 """Nobody was ended by force: nothing is cut, and nothing runs again."""
 
+_AWAY = "test_workers_are_taken_away.py"
+_MEMORY = "test_out_of_memory.py"
+
 ROWS = (
     Row(
         name="drains",
@@ -155,16 +158,18 @@ ROWS = (
             small=0,
             full=full,
             part=10,
-            run=scenes("test_workers_are_taken_away.py", named=named),
+            run=scenes(file, named=named),
             never=never,
             needs_nodes=True,
         )
-        for name, named, full, never, event in (
-            ("drains", "drained_node", 20, _UNASKED, "`kubectl drain`"),
-            ("evictions", "evicted", 20, _UNASKED, "a worker is evicted"),
-            ("forced", "deleted_by_force", 10, _BY_FORCE, "a pod is deleted by force"),
-            ("frozen", "freezes", 4, _BY_FORCE, "a node freezes, and thaws"),
-            ("gone", "node_that_is_gone", 4, _BY_FORCE, "a node loses its power and is deleted"),
+        for name, file, named, full, never, event in (
+            ("drains", _AWAY, "drained_node", 20, _UNASKED, "`kubectl drain`"),
+            ("evictions", _AWAY, "evicted", 20, _UNASKED, "a worker is evicted"),
+            ("forced", _AWAY, "deleted_by_force", 10, _BY_FORCE, "a pod is deleted by force"),
+            ("frozen", _AWAY, "freezes", 4, _BY_FORCE, "a node freezes, and thaws"),
+            ("gone", _AWAY, "is_gone", 4, _BY_FORCE, "a node loses its power and is deleted"),
+            ("oom", _MEMORY, "container", 10, _BY_FORCE, "a container runs out of memory"),
+            ("oom-child", _MEMORY, "process", 10, _UNASKED, "a pool's process runs out of memory"),
         )
     ),
     *(

@@ -7,7 +7,7 @@ say is added to the report.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from stage.counting import Tasks
 from stage.operator import Operator
 from stage.scene import Scene
 from stage.servers import served
+from stage.under_work import UnderWork
 from testcluster.engine import Engine
 from testcluster.fixtures import Namespace
 from testcluster.kubectl import Kubectl
@@ -143,3 +144,21 @@ def scene(restricted: Namespace) -> Iterator[Scene]:
             ledger=ledger,
             tasks=Tasks(broker, ledger),
         )
+
+
+@pytest.fixture
+def stage(scene: Scene, request: pytest.FixtureRequest) -> Callable[..., UnderWork]:
+    """Sets a fleet up that has work all the time."""
+
+    def make(*, longest_s: float = 1.0, **worker: Any) -> UnderWork:
+        made = UnderWork(scene, request.config.option.figures, longest_s=longest_s)
+        made.start(**worker)
+        return made
+
+    return make
+
+
+@pytest.fixture
+def times(request: pytest.FixtureRequest) -> int:
+    """How often what the scene is about happens."""
+    return request.config.option.times or 1

@@ -9,51 +9,23 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from stage.fleet import Fleet
 from stage.scene import Scene
-from stage.until import until
-from stage.verdict import figures
+from stage.under_work import QUEUE, UnderWork
 from testcluster.local import LocalCluster
 from testcluster.node import Node
 from testcluster.provider import Cluster
 
-from sluiceway_worker import wire
-
-WORKERS = 4
-QUEUE = "exports"
 FAR = "high-cpu"
 """The node that fails; broker, ledger and operator are on the other."""
 SILENT_S = 20.0
 """So long a worker that proves nothing is waited for."""
-
-EVERYWHERE: dict[str, Any] = {
-    "apiVersion": "sluiceway.dev/v1alpha1",
-    "kind": "WorkerClass",
-    "metadata": {"name": "everywhere"},
-    "spec": {
-        "tolerations": [{"key": "pool", "operator": "Exists"}],
-        "resources": {"requests": {"cpu": "10m"}, "limits": {"memory": "512Mi"}},
-    },
-}
-SPREAD = {
-    "maxSkew": 1,
-    "topologyKey": "kubernetes.io/hostname",
-    "whenUnsatisfiable": "ScheduleAnyway",
-    "labelSelector": {"matchLabels": {"sluiceway.dev/taskqueue": QUEUE}},
-}
-
-
-@pytest.fixture
-def times(request: pytest.FixtureRequest) -> int:
-    """How often it happens."""
-    return request.config.option.times or 1
 
 
 @pytest.fixture
@@ -64,131 +36,21 @@ def own_nodes(cluster: Cluster) -> LocalCluster:
     return cluster
 
 
-class Stage:
-    """A fleet on both nodes that has work all the time."""
-
-    def __init__(self, scene: Scene, figures_file: Path | None, *, longest_s: float) -> None:
-        self.scene = scene
-        self.ends: dict[str, list[float]] = {}
-        """When each pod was ended by force, or frozen, Unix seconds."""
-        self._file = figures_file
-        self._longest_s = longest_s
-
-    def start(self, **worker: Any) -> None:
-        """Four workers, spread over the nodes."""
-        self.scene.apply(EVERYWHERE)
-        spread = {"spec": {"topologySpreadConstraints": [SPREAD]}}
-        self.fleet = self.scene.fleet(
-            QUEUE,
-            worker={"className": "everywhere", "template": spread, **worker},
-            scaling={"minReplicas": WORKERS, "maxReplicas": WORKERS},
-        )
-        self.fleet.await_ready(WORKERS)
-
-    def keep_busy(self) -> None:
-        """Let some tasks wait, but not many."""
-        if self.scene.broker.client.llen(QUEUE) < WORKERS:
-            for _ in range(WORKERS):
-                seconds = random.uniform(0.2, self._longest_s)
-                self.scene.tasks.publish(QUEUE, 1, seconds=seconds)
-
-    def busy_until(self, holds: Callable[[], Any], that: str, hangs_s: float = 150.0) -> None:
-        """Work goes on until it holds."""
-
-        def ask() -> Any:
-            self.keep_busy()
-            return holds()
-
-        until(ask, that=that, hangs_s=hangs_s)
-
-    def hit(self, *pods: str) -> None:
-        """These are ended by force, or frozen, at this moment."""
-        for pod in pods:
-            self.ends.setdefault(pod, []).append(time.time())
-
-    def busy_until_given_to_others(self, *pods: str) -> None:
-        """Work goes on until others have been given all that these pods held."""
-        holders = wire.holders_key("")
-
-        def none_left() -> bool:
-            there = [one.decode() for one in self.scene.broker.client.hkeys(holders)]
-            return not any(one.rpartition(":")[0] in pods for one in there)
-
-        self.busy_until(none_left, f"nothing is held by {', '.join(pods)}", 300.0)
-
-    def pods(self, node: str | None = None) -> list[str]:
-        """The workers that are ready, those on one node alone if it is named."""
-        return [
-            pod["metadata"]["name"]
-            for pod in self.fleet.pods()
-            if "deletionTimestamp" not in pod["metadata"]
-            and node in (None, pod["spec"].get("nodeName"))
-            and _is_ready(pod)
-        ]
-
-    def whole(self) -> bool:
-        """Whether all workers that are asked for are ready, and nobody is left over."""
-        return len(self.pods()) == WORKERS == len(self.fleet.pods())
-
-    def running(self) -> set[str]:
-        """The pods that run a task at this moment."""
-        rows = list(self.scene.tasks.rows())
-        ended = {(row[0], row[3]) for row in rows if row[1] == "ended"}
-        return {row[3] for row in rows if row[1] == "began" and (row[0], row[3]) not in ended}
-
-    def some_on(self, node: str) -> list[str]:
-        """The workers on this node, of which two at least run something."""
-
-        def there() -> bool:
-            pods = set(self.pods(node))
-            return self.whole() and len(pods & self.running()) >= min(2, len(pods)) > 0
-
-        kubectl = self.scene.kubectl
-        self.busy_until(self.whole, "the fleet is whole")
-        while not self.pods(node):
-            # They are all on the other one since this one was away.
-            kubectl.run("delete", "pod", *self.pods()[:2], "--wait=false")
-            self.busy_until(self.whole, "the fleet is whole again")
-        self.busy_until(there, f"workers run tasks on {node}")
-        return self.pods(node)
-
-    def count(self) -> dict[str, Any]:
-        """What became of every task, once nothing moves any more."""
-        self.scene.await_all_done()
-        counted = figures(self.scene.tasks, self.scene.broker, QUEUE, self.ends)
-        if self._file is not None:
-            with self._file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(counted) + "\n")
-        return counted
-
-
-@pytest.fixture
-def stage(scene: Scene, request: pytest.FixtureRequest) -> Callable[..., Stage]:
-    """Sets a fleet up."""
-
-    def make(*, longest_s: float = 1.0, **worker: Any) -> Stage:
-        made = Stage(scene, request.config.option.figures, longest_s=longest_s)
-        made.start(**worker)
-        return made
-
-    return make
-
-
 def test_a_drained_node_loses_nothing_cuts_nothing_repeats_nothing(
-    stage: Callable[..., Stage], times: int
+    stage: Callable[..., UnderWork], times: int
 ) -> None:
     here = stage()
     for number in range(times):
         node = (FAR, "light")[number % 2]
         here.busy_until(lambda: here.whole() and here.pods(), "the fleet is whole")
-        with drained(here.scene, node):
+        with drained(here, node):
             assert here.pods(node) == []
         here.busy_until(here.whole, "the fleet is whole again")
     assert_clean(here.count())
 
 
 def test_an_evicted_worker_loses_nothing_cuts_nothing_repeats_nothing(
-    stage: Callable[..., Stage], times: int
+    stage: Callable[..., UnderWork], times: int
 ) -> None:
     here = stage()
     for _ in range(times):
@@ -199,7 +61,7 @@ def test_an_evicted_worker_loses_nothing_cuts_nothing_repeats_nothing(
 
 
 def test_a_worker_that_is_deleted_by_force_loses_nothing_and_only_what_it_ran_runs_again(
-    stage: Callable[..., Stage], times: int
+    stage: Callable[..., UnderWork], times: int
 ) -> None:
     # The kubelet gives such a pod a second or two.
     here = stage(longest_s=6.0, acks="late", unprovenDeathAfter=f"{SILENT_S:.0f}s")
@@ -212,7 +74,7 @@ def test_a_worker_that_is_deleted_by_force_loses_nothing_and_only_what_it_ran_ru
 
 
 def test_a_node_that_freezes_and_thaws_loses_nothing_and_only_what_it_held_runs_again(
-    stage: Callable[..., Stage], times: int, own_nodes: LocalCluster
+    stage: Callable[..., UnderWork], times: int, own_nodes: LocalCluster
 ) -> None:
     here = stage(longest_s=4.0, acks="late", unprovenDeathAfter=f"{SILENT_S:.0f}s")
     for _ in range(times):
@@ -224,7 +86,7 @@ def test_a_node_that_freezes_and_thaws_loses_nothing_and_only_what_it_held_runs_
 
 
 def test_a_node_that_is_gone_loses_nothing_and_only_what_it_ran_runs_again(
-    stage: Callable[..., Stage], times: int, own_nodes: LocalCluster
+    stage: Callable[..., UnderWork], times: int, own_nodes: LocalCluster
 ) -> None:
     here = stage(longest_s=4.0, acks="late", unprovenDeathAfter=f"{SILENT_S:.0f}s")
     for _ in range(times):
@@ -251,16 +113,19 @@ def assert_only_what_ran_runs_again(counted: dict[str, Any]) -> None:
 
 
 @contextmanager
-def drained(scene: Scene, node: str) -> Iterator[None]:
+def drained(here: UnderWork, node: str) -> Iterator[None]:
     """Without workers, as before its machine is serviced; it takes some again afterwards."""
+    kubectl = here.scene.kubectl
+    how = ("--ignore-daemonsets", "--delete-emptydir-data", "--timeout=100s")
+    which = f"--pod-selector=sluiceway.dev/taskqueue={QUEUE}"
     try:
-        scene.kubectl.run(
-            *("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=100s"),
-            f"--pod-selector=sluiceway.dev/taskqueue={QUEUE}",
-        )
+        with ThreadPoolExecutor(1) as beside:
+            drain = beside.submit(kubectl.run, "drain", node, *how, which)
+            here.busy_until(drain.done, f"{node} is drained")
+            drain.result()
         yield
     finally:
-        scene.kubectl.run("uncordon", node)
+        kubectl.run("uncordon", node)
 
 
 def evict(scene: Scene, pod: str) -> None:
@@ -302,8 +167,3 @@ def powerless(cluster: LocalCluster, name: str) -> Iterator[None]:
         node.join()
         cluster.kubectl.run("wait", f"node/{name}", "--for=create", "--timeout=90s")
         cluster.kubectl.run("wait", f"node/{name}", "--for=condition=Ready", "--timeout=90s")
-
-
-def _is_ready(pod: dict[str, Any]) -> bool:
-    conditions = pod.get("status", {}).get("conditions", ())
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)

@@ -16,9 +16,9 @@ def create(name: str) -> None:
         group.mkdir(exist_ok=True)
         # A new v1 cpuset is empty, and nothing may run in an empty one.
         for file in ("cpuset.cpus", "cpuset.mems"):
-            if (group / file).exists() and not _unified():
+            if (group / file).exists() and not unified():
                 (group / file).write_text((hierarchy / file).read_text())
-    if _unified():
+    if unified():
         controllers = (ROOT / "cgroup.controllers").read_text().split()
         enable = " ".join(f"+{controller}" for controller in controllers)
         for group in (ROOT, ROOT / name):
@@ -47,12 +47,13 @@ def _removed(group: Path) -> bool:
     return True
 
 
-def _unified() -> bool:
+def unified() -> bool:
+    """Whether the machine has version 2 alone."""
     return (ROOT / "cgroup.controllers").exists()
 
 
 def _hierarchies() -> Iterator[Path]:
-    if _unified():
+    if unified():
         yield ROOT
         return
     for path in ROOT.iterdir():

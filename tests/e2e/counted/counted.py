@@ -16,6 +16,9 @@ app.conf.task_ignore_result = True
 
 ledger = redis.Redis.from_url("redis://ledger:6379/0", retry_on_timeout=True)
 
+START = time.time()
+"""Tells one start of a container from the next in the same pod; a pool's processes share it."""
+
 
 @app.task(bind=True)
 def work(self, seconds):
@@ -34,6 +37,15 @@ def held(self):
     _note(self.request.id, "ended")
 
 
+@app.task(bind=True)
+def hoard(self, megabytes):
+    """Need so much memory at once."""
+    _note(self.request.id, "began")
+    kept = [bytearray(1 << 20) for _ in range(megabytes)]
+    _note(self.request.id, "ended")
+    return len(kept)
+
+
 def _note(task_id, event):
-    row = [task_id, event, time.time(), os.environ.get("HOSTNAME")]
+    row = [task_id, event, time.time(), os.environ.get("HOSTNAME"), START]
     ledger.rpush("runs", json.dumps(row))

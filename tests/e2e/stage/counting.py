@@ -15,6 +15,8 @@ from celery import Celery
 from stage.servers import Server
 
 RUNS = "runs"
+POISON_MEGABYTES = 1000
+"""More than any worker of the scenes may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,27 +41,33 @@ class Tasks:
         self._broker = broker
         self._ledger = ledger
         self.published: list[str] = []
-        """The ids of all that the broker has taken."""
+        """The ids of all that the broker has taken and that can end."""
+        self.poison: list[str] = []
+        """The ids of those that end whoever runs them."""
 
     def publish(self, queue: str, count: int, *, seconds: float) -> None:
         """Publish so many tasks that take so long, each as an application does it."""
-        self._send(queue, count, "counted.work", seconds)
+        self.published += self._send(queue, count, "counted.work", seconds)
 
     def hold(self, queue: str, count: int) -> None:
         """Publish so many tasks that run until ``release``."""
-        self._send(queue, count, "counted.held")
+        self.published += self._send(queue, count, "counted.held")
+
+    def publish_poison(self, queue: str) -> str:
+        """Publish a task that needs more memory than any worker may have; its id."""
+        (sent,) = self._send(queue, 1, "counted.hoard", POISON_MEGABYTES)
+        self.poison.append(sent)
+        return sent
 
     def release(self) -> None:
         """Let those that are held end."""
         self._ledger.client.set("released", 1)
 
-    def _send(self, queue: str, count: int, task: str, *arguments: float) -> None:
+    def _send(self, queue: str, count: int, task: str, *arguments: float) -> list[str]:
         port = self._broker.client.connection_pool.connection_kwargs["port"]
         with Celery(broker=f"redis://127.0.0.1:{port}/0") as app:
             app.conf.task_ignore_result = True
-            for _ in range(count):
-                sent = app.send_task(task, arguments, queue=queue)
-                self.published.append(sent.id)
+            return [app.send_task(task, arguments, queue=queue).id for _ in range(count)]
 
     def push(self, queue: str, count: int, *, seconds: float) -> float:
         """Put so many into the queue by one LPUSH: they are there at one moment.
@@ -105,6 +113,7 @@ class Tasks:
         return Counter(row[0] for row in self.rows() if row[1] == event)
 
     def rows(self) -> Iterable[list[str]]:
-        """(task, ``began`` or ``ended``, Unix seconds, pod) of each, as they came."""
+        """(task, ``began`` or ``ended``, Unix seconds, pod, start of its container) of each, as
+        they came."""
         client: redis.Redis = self._ledger.client
         return [json.loads(row) for row in client.lrange(RUNS, 0, -1)]

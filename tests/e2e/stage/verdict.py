@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 from benchmarks.verdict import Verdict
 from stage.counting import Tasks
@@ -13,9 +13,17 @@ from stage.servers import Server
 
 _AS_WRITTEN = {"started": "began", "finished": "ended"}
 
+Start: TypeAlias = "tuple[str, float]"
+"""One start of a pod's container: the pod, and when, Unix seconds."""
+_Life: TypeAlias = "tuple[Start, int]"
+"""A container that was frozen lives on, and what it held is given to others."""
+
 
 class Records:
-    """The ledger and the broker of a scene (benchmarks.verdict.Records)."""
+    """The ledger and the broker of a scene (benchmarks.verdict.Records).
+
+    What was published to end its worker is left out.
+    """
 
     def __init__(
         self, tasks: Tasks, broker: Server, queue: str, ends: Mapping[str, list[float]]
@@ -25,13 +33,12 @@ class Records:
         self._queue = queue
         self._ends = ends
 
-    def rows(self, event: str) -> list[tuple[str, float, Hashable]]:
+    def rows(self, event: str) -> list[tuple[str, float, _Life]]:
         found = []
-        for task, written, at, pod in self._tasks.rows():
-            if written == _AS_WRITTEN[event]:
-                # A pod has another life after each of its ends, such as when its node boots.
+        for task, written, at, pod, start in self._tasks.rows():
+            if written == _AS_WRITTEN[event] and task not in self._tasks.poison:
                 life = sum(end <= float(at) for end in self._ends.get(pod, ()))
-                found.append((task, float(at), (pod, life)))
+                found.append((task, float(at), ((pod, float(start)), life)))
         return sorted(found, key=lambda row: row[1])
 
     def events(self, event: str) -> Counter[str]:
@@ -45,13 +52,24 @@ class Records:
 
 
 def figures(
-    tasks: Tasks, broker: Server, queue: str, ends: Mapping[str, list[float]]
+    tasks: Tasks,
+    broker: Server,
+    queue: str,
+    ends: Mapping[str, list[float]],
+    poisoned: Mapping[Start, float] | None = None,
 ) -> dict[str, Any]:
     """The counts of ``benchmarks.verdict``.
 
     Args:
         ends: when each of these pods was ended by force, or frozen: Unix seconds, rising.
+        poisoned: when each of these containers was ended by what it ran.
     """
-    by_force = {(pod, life): at for pod, them in ends.items() for life, at in enumerate(them)}
     records = Records(tasks, broker, queue, ends)
+    by_force = {}
+    for _, _, life in records.rows("started"):
+        start, number = life
+        if number < len(them := ends.get(start[0], ())):
+            by_force[life] = them[number]
+        elif poisoned and start in poisoned:
+            by_force[life] = poisoned[start]
     return Verdict(set(tasks.published), by_force).figures(records)

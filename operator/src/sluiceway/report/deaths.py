@@ -61,7 +61,9 @@ def _fates(recovered: Recovered) -> str:
     if not recovered.moved:
         return "it held no message"
     parts = [
-        f"{_messages(recovered.returned)} went back to the head of the queue",
+        f"{_messages(recovered.returned)} went back to the head of the queue"
+        if recovered.returned
+        else "",
         f"{recovered.finished} had succeeded and needs no other run" if recovered.finished else "",
         f"{_messages(recovered.dead)} became a dead letter" if recovered.dead else "",
     ]
