@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.request import getproxies
 
 import aiohttp
 from kubernetes.aio import config as kubeconfigs
@@ -86,6 +87,8 @@ class KubeClient:
         configuration = Configuration()
         # Turns bound the requests; each watch holds a connection for its whole life.
         configuration.connection_pool_maxsize = 0
+        # With it aiohttp asks another thread at each request, also where there is nothing to find.
+        configuration.client_session_kwargs = {"trust_env": bool(getproxies())}
         kubeconfig = kubeconfig or usual_kubeconfig()
         try:
             await _load(configuration, kubeconfig)
