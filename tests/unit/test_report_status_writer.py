@@ -12,6 +12,7 @@ import pytest
 
 from sluiceway.kube.errors import KubeError
 from sluiceway.report.status_queue import (
+    FIRST_S,
     IN_FLIGHT,
     NUMBERS_EVERY_S,
     REFUSED_S,
@@ -71,7 +72,7 @@ def test_a_status_that_has_not_changed_is_never_written_again(term: Term) -> Non
 def test_a_status_that_the_cluster_has_already_is_not_written() -> None:
     """Whatever the order of its members."""
     term = Term()
-    term.queue.adopt(VIDEO, encoded(dict(reversed(status().items()))))
+    term.queue.adopt(VIDEO, encoded(dict(reversed(status().items()))), 0.0)
     term.put(status())
 
     assert term.write_all() == []
@@ -188,7 +189,8 @@ def test_an_object_made_anew_does_not_keep_what_was_on_its_way_to_the_old_one(te
     term.put(status(desired=2))
     (write,) = term.queue.take(term.now)
     term.queue.drop(VIDEO)
-    term.queue.adopt(VIDEO, encoded({}))
+    term.queue.adopt(VIDEO, encoded({}), term.now)
+    term.now += FIRST_S
     term.put({"observedGeneration": 1})
     term.queue.written(write, term.now)
 
@@ -200,7 +202,7 @@ def test_another_term_begins_with_what_the_watch_shows_and_not_with_old_wishes(t
     term.now = 1.0
     term.put(status(waiting=9))
     term.queue.rest()
-    term.queue.adopt(VIDEO, encoded(status(waiting=3)))
+    term.queue.adopt(VIDEO, encoded(status(waiting=3)), term.now)
     assert term.queue.latest(VIDEO) == status(waiting=3)
     term.now = 60.0
     assert term.write_all() == []
@@ -209,8 +211,35 @@ def test_another_term_begins_with_what_the_watch_shows_and_not_with_old_wishes(t
     assert term.write_all() == [{"waiting": 4}]
 
 
+def test_a_new_leader_that_does_not_know_a_rate_yet_does_not_write_that() -> None:
+    term = Term()
+    known = status() | {"arrivalRate": "2"}
+    term.queue.adopt(VIDEO, encoded(known), term.now)
+    for body in (status(), known):
+        term.put(body)
+        term.now += 60
+        assert term.write_all() == []
+
+    term.put(status(waiting=4))
+
+    assert term.write_all() == [{"waiting": 4, "arrivalRate": None}]
+
+
+def test_the_first_status_of_an_object_is_written_once_with_what_a_second_look_tells() -> None:
+    term = Term()
+    term.queue.adopt(VIDEO, encoded({}), term.now)
+    term.put(status())
+    assert term.write_all() == []
+    term.put(status() | {"arrivalRate": "0"})
+
+    assert term.queue.next_at() == FIRST_S
+    term.now = FIRST_S
+
+    assert term.write_all() == [status() | {"arrivalRate": "0"}]
+
+
 def test_an_older_status_that_the_watch_still_shows_does_not_count(term: Term) -> None:
-    term.queue.adopt(VIDEO, encoded(status(waiting=3)))
+    term.queue.adopt(VIDEO, encoded(status(waiting=3)), term.now)
 
     assert term.queue.latest(VIDEO) == status()
 

@@ -26,7 +26,7 @@ from sluiceway.report.meters import FleetMeters
 from sluiceway.report.notices import Notice, Subject, notice_of, notices_between
 from sluiceway.report.resource import Seen, SetupProblem, differ_in_numbers, resource_status
 from sluiceway.report.status import FleetStatus
-from sluiceway.report.status_queue import NUMBERS_EVERY_S
+from sluiceway.report.status_queue import NO_STATUS, NUMBERS_EVERY_S
 from sluiceway.report.status_writer import StatusWriter
 from sluiceway_worker.recovery import Recovered
 
@@ -144,7 +144,7 @@ class ClusterReports:
         self._known[spec.key] = known
         self._tell_of(before.settled.problem if before else None, known)
         if before is None and self._statuses is not None:
-            self._statuses.adopt(spec.key, self._specs.statuses.get(spec.key, b"{}"))
+            self._statuses.adopt(spec.key, self._specs.statuses.get(spec.key, NO_STATUS))
         if self._has_news(known):
             self._write(known)
 

@@ -15,7 +15,7 @@ from sluiceway.api.taskqueue import ObjectMeta, TaskQueue
 from sluiceway.api.validate import judge
 from sluiceway.api.workerclass import WorkerClass
 from sluiceway.cluster.sharing import Sharing
-from sluiceway.report.status_queue import encoded
+from sluiceway.report.status_queue import NO_STATUS, encoded
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,6 +93,10 @@ class Specs:
             problems=verdict.problems,
         )
         self._tell({key})
+
+    def is_new(self, key: str) -> bool:
+        """Whether this TaskQueue has no status yet."""
+        return self.statuses.get(key, NO_STATUS) == NO_STATUS
 
     def remove_taskqueue(self, key: str, uid: str) -> None:
         """That one exists no more; one of the same name that was made since stays."""

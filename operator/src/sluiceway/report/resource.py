@@ -75,7 +75,7 @@ def resource_status(seen: Seen, before: Mapping[str, Any]) -> dict[str, Any]:
 
 def differ_in_numbers(before: FleetStatus, now: FleetStatus) -> bool:
     """Whether of two looks at a fleet nothing differs but what moves with each message:
-    lengths, ages, rates, and the sentences that tell them."""
+    lengths, ages, known rates, and the sentences that tell them."""
 
     def telling(fleet: FleetStatus) -> tuple[Any, ...]:
         return (
@@ -84,6 +84,8 @@ def differ_in_numbers(before: FleetStatus, now: FleetStatus) -> bool:
             fleet.agent_problem,
             fleet.workers_report,
             fleet.timeout_warnings,
+            fleet.arrival_rate_per_s is None,
+            fleet.mean_run_time_s is None,
             *((one.type, one.status, one.reason) for one in fleet.conditions),
         )
 

@@ -28,8 +28,15 @@ NUMBERS_PER_S = 50.0
 IN_FLIGHT = 10
 """Writes at a time."""
 
+FIRST_S = 0.25
+"""So long the first status of an object waits for a second look at its fleet, which tells
+more: that is one write for each new object, not two."""
+
 REFUSED_S = 60.0
 """Until a write is tried again that was refused for good, such as by a missing permission."""
+
+NO_STATUS = b"{}"
+"""Of an object that nobody has told anything yet."""
 
 _EVERYTHING: dict[str, Any] = {
     one.alias or name: None for name, one in TaskQueueStatus.model_fields.items()
@@ -46,6 +53,12 @@ class _Entry:
     """What the cluster has; None while that is not known."""
     urgent: bool = True
     """Whether the difference is more than numbers."""
+    lacks: bool = False
+    """Whether the newest differs in nothing but that numbers are not in it which an earlier
+    leader told. A new one does not know rates at once: what was told of them stands until
+    something else is news, or each change of leaders would write every status."""
+    adopted: bool = False
+    """Whether an earlier leader told what is there."""
     busy: bool = False
     wrote_at: float = float("-inf")
     not_before: float = float("-inf")
@@ -54,15 +67,17 @@ class _Entry:
     """When it comes up in the queue; None where it is not in it."""
 
     def due_at(self) -> float | None:
-        if self.busy or self.newest is None or self.newest == self.there:
+        if self.busy or self.newest is None or self.newest == self.there or self.lacks:
             return None
         earliest = float("-inf") if self.urgent else self.wrote_at + NUMBERS_EVERY_S
         return max(earliest, self.not_before)
 
     def judge(self) -> None:
         """See anew how much the newest differs from what is there."""
+        self.lacks = False
         if self.newest is not None and self.newest != self.there:
             self.urgent = self.there is None or _telling(self.newest) != _telling(self.there)
+            self.lacks = self.adopted and not self.urgent and _is_part(self.newest, self.there)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +104,7 @@ class StatusQueue:
         """When the next write for numbers alone may be due."""
         self._room = in_flight
 
-    def adopt(self, key: str, status: bytes) -> None:
+    def adopt(self, key: str, status: bytes, now: float) -> None:
         """Take in what the object carries, as a watch shows it.
 
         Once a status was put for it, that counts: a watch still shows older ones then.
@@ -99,7 +114,9 @@ class StatusQueue:
         """
         entry = self._entries.setdefault(key, _Entry())
         if entry.newest is None:
-            entry.there = status
+            entry.there, entry.adopted = status, True
+            if status == NO_STATUS:
+                entry.not_before = now + FIRST_S
 
     def put(self, key: str, status: Mapping[str, Any], now: float) -> None:
         """Say what the status should be from now on."""
@@ -163,7 +180,7 @@ class StatusQueue:
     def written(self, write: Write, now: float) -> None:
         """It was carried out."""
         entry = write._entry
-        entry.there, entry.wrote_at = write._body, now
+        entry.there, entry.wrote_at, entry.adopted = write._body, now, False
         entry.backoff, entry.not_before = Backoff(), float("-inf")
         self._end(write, now)
 
@@ -246,6 +263,14 @@ class _Telling(msgspec.Struct, frozen=True, rename="camel"):
 
 def _telling(body: bytes) -> _Telling:
     return msgspec.json.decode(body, type=_Telling)
+
+
+def _is_part(less: bytes, more: bytes | None) -> bool:
+    """Whether one has no member that the other has not, too, or has otherwise."""
+    if more is None:
+        return False
+    known: dict[str, Any] = msgspec.json.decode(more)
+    return bool(msgspec.json.decode(less).items() <= known.items())
 
 
 def _patch(there: bytes | None, newest: bytes) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class StatusWriter:
     def adopt(self, key: str, status: bytes) -> None:
         """Take in what the object carries, as ``status_queue.encoded`` makes it. It counts
         until the first ``put`` of a term."""
-        self._queue.adopt(key, status)
+        self._queue.adopt(key, status, self._clock())
 
     def put(self, key: str, status: Mapping[str, Any]) -> None:
         """Say what the status of ``namespace/name`` should be from now on."""
