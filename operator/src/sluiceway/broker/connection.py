@@ -25,9 +25,21 @@ FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 4.0
 """Between attempts at a broker that fails: 0.25 s, doubled each time, at most 4 s."""
 
+RENEW_S = 30.0
+"""A connection that is so old is replaced by a new one: where the address leads elsewhere by now,
+and nobody has cut the old one, it would be kept for ever."""
+
+ROLE_EVERY_S = 5.0
+"""How often a server is asked whether it still leads. One that was replaced, and could not reach
+its successor yet, would show for ever what it held then."""
+
 _NO_PRIMARY = (
     "it is a replica, which takes no orders; while a failover goes on this mends itself, "
     "otherwise write the address of the primary, or of the Sentinels"
+)
+_STALE = (
+    "it is a replica that has lost its primary, and shows what was once so; while a failover "
+    "goes on this mends itself, otherwise write the address of the primary, or of the Sentinels"
 )
 
 
@@ -52,6 +64,7 @@ class Broker:
         self._timeout_s = timeout_s
         self._clock = clock
         self._connection: AbstractConnection | None = None
+        self._renew_at = self._ask_role_at = float("inf")
         self._turn = asyncio.Lock()
         self._failures = 0
         self._trouble = ""
@@ -90,34 +103,78 @@ class Broker:
 
     async def _run(self, batch: Sequence[Command | ScriptCall]) -> list[Any]:
         connection = self._connection or await self._connect()
+        if self._clock() >= self._renew_at:
+            connection = await self._renew(connection)
         assert self.facts is not None
         ro = self.facts.has_read_only_scripts
+        ask_role = self._clock() >= self._ask_role_at
+        look: list[Command] = [("INFO", "replication")] if ask_role else []
         async with asyncio.timeout(self._timeout_s):
             replies = await _exchange(
                 connection,
-                [c.by_sha(has_read_only=ro) if isinstance(c, ScriptCall) else c for c in batch],
+                [c.by_sha(has_read_only=ro) if isinstance(c, ScriptCall) else c for c in batch]
+                + look,
             )
+            if ask_role:
+                self._ask_role_at = self._clock() + ROLE_EVERY_S
+                self._look_at_role(replies.pop())
             unknown = [n for n, r in enumerate(replies) if isinstance(r, client.NoScriptError)]
             if unknown:
                 calls = [call for n in unknown if isinstance(call := batch[n], ScriptCall)]
                 again = await _exchange(connection, [c.in_full(has_read_only=ro) for c in calls])
                 for n, reply in zip(unknown, again, strict=True):
                     replies[n] = reply
-        if any(isinstance(reply, client.ReadOnlyError) for reply in replies):
+        for reply in replies:
             # Nobody need cut this connection: it would be kept for ever.
-            raise UnusableBrokerError(_NO_PRIMARY)
+            if isinstance(reply, client.MasterDownError):
+                raise UnusableBrokerError(_STALE)
+            if isinstance(reply, client.ResponseError) and _is_read_only(reply):
+                raise UnusableBrokerError(_NO_PRIMARY)
         return replies
 
     async def _connect(self) -> AbstractConnection:
         connection = await dial(self.address, timeout_s=self._timeout_s)
         # From here on it is ours to close, whatever happens.
         self._connection = connection
+        await self._get_to_know(connection)
+        return connection
+
+    async def _renew(self, old: AbstractConnection) -> AbstractConnection:
+        """A new connection in place of an old one; the old one where none can be had."""
+        self._renew_at = self._clock() + RENEW_S
+        try:
+            new = await dial(self.address, timeout_s=self._timeout_s)
+        except (client.RedisError, OSError):
+            return old
+        self._connection = new
+        await old.disconnect(nowait=True)
+        await self._get_to_know(new)
+        return new
+
+    async def _get_to_know(self, connection: AbstractConnection) -> None:
         async with asyncio.timeout(self._timeout_s):
             info, save = await _exchange(connection, [("INFO",), ("CONFIG", "GET", "save")])
         self.facts = _facts(info, save)
-        if self.address.master_name is not None and self.facts.is_primary is False:
+        self._renew_at = self._clock() + RENEW_S
+        self._ask_role_at = self._clock() + ROLE_EVERY_S
+        self._look_at_role(info)
+
+    def _look_at_role(self, info: Any) -> None:
+        """Go on only with a server that shows what is so now.
+
+        Raises:
+            UnusableBrokerError: it does not.
+        """
+        if isinstance(info, client.ResponseError):
+            return  # A user who may not ask.
+        said = parse_info(info.decode("utf-8", "replace"))
+        if said.get("role") != "slave":
+            return
+        assert self.facts is not None
+        if self.address.master_name is not None or self.facts.is_primary:
             raise UnusableBrokerError(_NO_PRIMARY)
-        return connection
+        if said.get("master_link_status") != "up":
+            raise UnusableBrokerError(_STALE)
 
     async def _failed(self, exc: BaseException) -> None:
         await self._hang_up()
@@ -166,6 +223,11 @@ async def _exchange(connection: AbstractConnection, commands: Sequence[Command])
         except client.ResponseError as exc:
             replies.append(exc)
     return replies
+
+
+def _is_read_only(reply: client.ResponseError) -> bool:
+    """Before Redis 7 the word is inside the words of a script's error."""
+    return isinstance(reply, client.ReadOnlyError) or "-READONLY" in str(reply)
 
 
 def _facts(info: Any, save: Any) -> BrokerFacts:

@@ -27,6 +27,10 @@ from sluiceway.broker.tracking import Tracking
 REFUSED_PAUSE_S = 60.0
 """A server that does not know or permit tracking is asked again after this long."""
 
+SESSION_S = 300.0
+"""So old a connection is replaced: one to a server that the address does not lead to any more
+stands as long as nobody cuts it, and hears of nothing."""
+
 
 class RefusedError(Exception):
     """The server answers, and will not push."""
@@ -45,12 +49,14 @@ class Waker:
         on_change: Callable[[frozenset[BrokerQueue]], None],
         *,
         timeout_s: float = 2.0,
+        session_s: float = SESSION_S,
     ) -> None:
         """Nothing is connected before ``start``.
 
         Args:
             on_change: called in the event loop with the queues to look at now; with
                 none of them when the connection is gone.
+            session_s: after so long the connection is replaced by a new one.
         """
         self.address = address
         self.problem: str | None = f"broker {address}: not connected yet"
@@ -59,6 +65,7 @@ class Waker:
         """Set once the first connection stands or has failed."""
         self._on_change = on_change
         self._timeout_s = timeout_s
+        self._session_s = session_s
         self._wanted: frozenset[BrokerQueue] = frozenset()
         self._tracking: Tracking | None = None
         self._inbox: asyncio.Queue[Any] = asyncio.Queue()
@@ -157,9 +164,11 @@ class Waker:
             self._inbox.put_nowait(item)
 
     async def _converse(self, connection: AbstractConnection) -> None:
+        """Arm and listen, until the connection is old: the next one arms everything anew."""
         now = time.monotonic
+        ends = now() + self._session_s
         tracking = self._tracking = Tracking(now())
-        while True:
+        while now() < ends:
             tracking.want(self._wanted)
             await _send(connection, tracking.due(now()))
             if tracking.settled:
