@@ -12,8 +12,9 @@ servers and failing expressions fall back to, is the same without the brackets.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sluiceway.api.problem import Problem, Why, child, redact
@@ -77,21 +78,27 @@ class Rule:
         return entry
 
 
-def nodes(obj: Any, at: str, path: str = "") -> Iterator[tuple[str, Any]]:
+def nodes(obj: Any, at: str, path: str = "") -> list[tuple[str, Any]]:
     """Every ``(path, node)`` of ``obj`` at a rule's place; nothing where it is absent."""
-    if not at:
-        yield path, obj
-        return
-    head, _, rest = at.partition(".")
-    name = head.removesuffix("[*]")
-    if not isinstance(obj, Mapping) or name not in obj:
-        return
-    member, member_path = obj[name], child(path, name)
-    if name == head:
-        yield from nodes(member, rest, member_path)
-    elif isinstance(member, (list, tuple)):
-        for index, item in enumerate(member):
-            yield from nodes(item, rest, child(member_path, index))
+    found = [(path, obj)]
+    for name, each in _steps(at):
+        further: list[tuple[str, Any]] = []
+        for where, node in found:
+            if not isinstance(node, dict) or name not in node:
+                continue
+            member, member_path = node[name], child(where, name)
+            if not each:
+                further.append((member_path, member))
+            elif isinstance(member, (list, tuple)):
+                further += ((child(member_path, n), item) for n, item in enumerate(member))
+        found = further
+    return found
+
+
+@cache
+def _steps(at: str) -> tuple[tuple[str, bool], ...]:
+    """The members on the way to a place, and whether each item of it is meant."""
+    return tuple((one.removesuffix("[*]"), one.endswith("[*]")) for one in at.split(".") if one)
 
 
 def _join(path: str, relative: str) -> str:

@@ -66,8 +66,10 @@ def judge(obj: Mapping[str, Any], *, in_cluster: bool = False) -> Verdict:
         if rule.cluster_only and not in_cluster:
             continue
         for path, node in nodes(body, rule.at):
-            asked = not any(related(p, place) for p in rule.paths_read(path) for place in malformed)
-            if asked and not rule.holds(node):
+            untold = malformed and any(
+                related(p, place) for p in rule.paths_read(path) for place in malformed
+            )
+            if not untold and not rule.holds(node):
                 problems.append(rule.problem(path, node))
     problems += _found(CHECKS[kind], body, malformed, in_cluster)
     advice = _found(ADVICE[kind], body, malformed, in_cluster)
