@@ -102,6 +102,7 @@ _TOLD = {
     "listed_s": "back in its list",
     "back_s": "begun again elsewhere",
     "again_s": "all consume again",
+    "led_s": "another leads",
 }
 _COUNTED = {
     "restarted": "workers replaced",
@@ -110,6 +111,7 @@ _COUNTED = {
     "publishing_failed": "publishings failed",
     "operators_killed": "operators killed",
     "letters": "dead letters",
+    "rollouts": "rollouts",
     "forgotten": "tasks of which Redis itself forgot something",
     "forgotten_in_step": "of them though the replica was not cut off",
     "forgotten_lost": "of them lost by it",

@@ -35,6 +35,8 @@ _UNASKED = ("failed", "lost", "run_twice", "run_again", "cut", "stranded")
 
 _AWAY = "test_workers_are_taken_away.py"
 _MEMORY = "test_out_of_memory.py"
+_WORK = "test_no_task_is_lost.py"
+_OPERATOR = "test_operator_trouble.py"
 
 ROWS = (
     Row(
@@ -157,8 +159,8 @@ ROWS = (
             event=f"{event}, on nodes",
             small=0,
             full=full,
-            part=10,
-            run=scenes(file, named=named),
+            part=25 if name == "work" else 10,
+            run=scenes(file, named),
             never=never,
             needs_nodes=True,
         )
@@ -168,6 +170,8 @@ ROWS = (
             ("forced", _AWAY, "deleted_by_force", 10, _BY_FORCE, "a pod is deleted by force"),
             ("frozen", _AWAY, "freezes", 4, _BY_FORCE, "a node freezes, and thaws"),
             ("gone", _AWAY, "is_gone", 4, _BY_FORCE, "a node loses its power and is deleted"),
+            ("work", _WORK, "scale_downs", 200, _UNASKED, "scale-down, every fifth with a rollout"),
+            ("leaders", _OPERATOR, "killed", 20, _UNASKED, "the operator's leader is killed"),
             ("oom", _MEMORY, "container", 10, _BY_FORCE, "a container runs out of memory"),
             ("oom-child", _MEMORY, "process", 10, _UNASKED, "a pool's process runs out of memory"),
         )
@@ -179,21 +183,22 @@ ROWS = (
             small=0,
             full=1,
             part=1,
-            run=scenes(file),
+            run=scenes(file, named, counts=False),
             never=("failed",),
             needs_nodes=True,
         )
-        for name, file, event in (
-            ("work", "test_no_task_is_lost.py", "50 scale-downs of pods with 10 rollouts"),
+        for name, file, named, event in (
             (
                 "operator",
-                "test_operator_trouble.py",
-                "leaders killed (20 times), frozen, refused; the API server away",
+                _OPERATOR,
+                "not killed",
+                "a leader is frozen, another refused; the API server is away",
             ),
-            ("broker", "test_broker_trouble.py", "the broker is stopped for a minute"),
+            ("broker", "test_broker_trouble.py", "", "the broker is stopped for a minute"),
             (
                 "drift",
                 "test_nothing_drifts.py",
+                "",
                 "ten minutes of scaling, after which `kubectl diff` shows nothing",
             ),
         )

@@ -22,18 +22,19 @@ ROOT = Path(__file__).parents[2]
 _SAID = re.compile(r"\d+ scale-downs, .*")
 
 
-def scenes(file: str, *, named: str = "") -> Callable[[int, int], Result]:
+def scenes(file: str, named: str, *, counts: bool = True) -> Callable[[int, int], Result]:
     """A row that runs a file of tests/e2e once.
 
     Args:
-        named: only the scenes with this in their names, which count.
+        named: only the scenes that pytest's ``-k`` finds for it; ``""``: all.
+        counts: whether they count, and are told how often.
     """
 
     def run(times: int, seed: int) -> Result:
         with tempfile.TemporaryDirectory(prefix="scenes-") as folder:
             report, counted = Path(folder) / "report.xml", Path(folder) / "figures.jsonl"
             command = [sys.executable, "-m", "pytest", "--cluster=local", "-q", f"tests/e2e/{file}"]
-            command += ["-k", named, f"--times={times}"] if named else ["--soak"]
+            command += ["-k", named, f"--times={times}" if counts else "--soak"]
             command += [f"--junit-xml={report}", f"--figures={counted}"]
             said, wrong = _output(command)
             if not report.exists():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +77,22 @@ class Rounds:
     """Seconds of scaling up and down before the manifests are compared."""
 
 
+_FEW = Rounds(
+    scale_downs=3,
+    rollouts=2,
+    kills=1,
+    away_s=12.0,
+    frozen_s=0.0,
+    api_away_s=5.0,
+    scaling_s=15.0,
+)
+
+
 @pytest.fixture
 def rounds(request: pytest.FixtureRequest) -> Rounds:
-    """A few in the usual run, many with --soak."""
+    """A few in the usual run, many with --soak; so many as --times says of what counts."""
+    if times := request.config.option.times:
+        return replace(_FEW, scale_downs=times, rollouts=times // 5, kills=times)
     if request.config.option.soak:
         return Rounds(
             scale_downs=50,
@@ -90,15 +103,7 @@ def rounds(request: pytest.FixtureRequest) -> Rounds:
             api_away_s=60.0,
             scaling_s=600.0,
         )
-    return Rounds(
-        scale_downs=3,
-        rollouts=2,
-        kills=1,
-        away_s=12.0,
-        frozen_s=0.0,
-        api_away_s=5.0,
-        scaling_s=15.0,
-    )
+    return _FEW
 
 
 @pytest.fixture(scope="session")
@@ -147,11 +152,18 @@ def scene(restricted: Namespace) -> Iterator[Scene]:
 
 
 @pytest.fixture
-def stage(scene: Scene, request: pytest.FixtureRequest) -> Callable[..., UnderWork]:
+def figures_file(request: pytest.FixtureRequest) -> Path | None:
+    """Where counts are written down; None: nowhere."""
+    file: Path | None = request.config.option.figures
+    return file
+
+
+@pytest.fixture
+def stage(scene: Scene, figures_file: Path | None) -> Callable[..., UnderWork]:
     """Sets a fleet up that has work all the time."""
 
     def make(*, longest_s: float = 1.0, **worker: Any) -> UnderWork:
-        made = UnderWork(scene, request.config.option.figures, longest_s=longest_s)
+        made = UnderWork(scene, figures_file, longest_s=longest_s)
         made.start(**worker)
         return made
 

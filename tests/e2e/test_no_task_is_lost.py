@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import cycle, pairwise
+from pathlib import Path
 
 import pytest
 from stage.counting import CLEAN
@@ -16,6 +17,7 @@ from stage.operator import Operator
 from stage.scene import Scene
 from stage.streams import Watch, watched
 from stage.until import until
+from stage.verdict import figures, write_down
 
 from tests.e2e.conftest import Rounds
 
@@ -51,6 +53,7 @@ def test_scale_downs_and_rollouts_under_work_lose_nothing_cut_nothing_repeat_not
     busy: Fleet,
     operator: Operator,
     rounds: Rounds,
+    figures_file: Path | None,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     asked = bounds()
@@ -75,6 +78,8 @@ def test_scale_downs_and_rollouts_under_work_lose_nothing_cut_nothing_repeat_not
             until(rose, that="the fleet is whole again")
         lowered = drops(replicas)
     scene.await_all_done()
+    counted = figures(scene.tasks, scene.broker, "exports", {})
+    write_down(counted | {"rollouts": rounds.rollouts}, figures_file)
     otherwise = operator.metric(OTHERWISE, namespace=scene.namespace, taskqueue="exports")
     with capsys.disabled():
         workers = len(scene.tasks.workers())

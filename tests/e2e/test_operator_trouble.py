@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from stage.counting import CLEAN
@@ -14,6 +15,7 @@ from stage.fleet import Fleet
 from stage.operator import ACCOUNT, Operator
 from stage.scene import Scene
 from stage.until import until
+from stage.verdict import figures, write_down
 from testcluster import audit
 from testcluster.local import LocalCluster
 from testcluster.node import Node
@@ -102,6 +104,7 @@ def test_a_leader_that_is_killed_in_a_burst_is_followed_by_another_and_all_ends_
     operator: Operator,
     cluster: Cluster,
     rounds: Rounds,
+    figures_file: Path | None,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     took = []
@@ -117,6 +120,8 @@ def test_a_leader_that_is_killed_in_a_burst_is_followed_by_another_and_all_ends_
             scene.tasks.publish("exports", 16, seconds=0.5)
             operator.await_ready()
         scene.await_all_done()
+        counted = figures(scene.tasks, scene.broker, "exports", {})
+        write_down(counted | {"led_s": [round(one, 1) for one in took]}, figures_file)
     with capsys.disabled():
         print("\nkilled leaders were followed after", *(f"{one:.1f}" for one in took), end=" s; ")
         print(f"{len(scene.tasks.published)} tasks, {scene.tasks.tally()}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +11,7 @@ from typing import Any
 from sluiceway_worker import wire
 from stage.scene import Scene
 from stage.until import until
-from stage.verdict import Start, figures
+from stage.verdict import Start, figures, write_down
 
 WORKERS = 4
 QUEUE = "exports"
@@ -142,9 +141,7 @@ class UnderWork:
         """
         self.scene.await_all_done()
         counted = figures(self.scene.tasks, self.scene.broker, QUEUE, self.ends, poisoned) | more
-        if self._file is not None:
-            with self._file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(counted) + "\n")
+        write_down(counted, self._file)
         return counted
 
 

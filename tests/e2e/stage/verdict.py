@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from benchmarks.verdict import Verdict
@@ -73,3 +74,10 @@ def figures(
         elif poisoned and start in poisoned:
             by_force[life] = poisoned[start]
     return Verdict(set(tasks.published), by_force).figures(records)
+
+
+def write_down(figures: Mapping[str, Any], file: Path | None) -> None:
+    """Append counts for benchmarks/soak, where it asked for them."""
+    if file is not None:
+        with file.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(figures) + "\n")
