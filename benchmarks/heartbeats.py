@@ -155,6 +155,7 @@ def _pulse(number: int) -> Pulse:
         on_lease=lambda there: None,
         on_beat=lambda client: None,
         on_turn=lambda: wire.HEARTBEAT_EVERY_S,
+        on_moved=lambda: None,
         on_error=lambda: None,
     )
 

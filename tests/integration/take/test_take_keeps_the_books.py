@@ -314,7 +314,7 @@ def test_a_take_that_is_under_way_while_it_settles_is_kept(
 def test_one_that_does_not_answer_is_given_up_also_after_a_long_rest(
     hand: Callable[..., Any], client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(taking, "_ANSWER_S", 0.2)
+    monkeypatch.setattr(taking, "ANSWER_S", 0.2)
     a = hand("a")
     a.take()
     a.taking.idle.step_down()

@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 WORKER_PYTHON = os.environ.get("SLUICEWAY_TEST_WORKER_PYTHON", sys.executable)
 """Workers may run in another environment, to try an older Python, Celery or kombu."""
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 """No test fails for being slow: this ends a wait for what never comes."""
 
 

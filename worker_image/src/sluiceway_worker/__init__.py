@@ -19,7 +19,8 @@ def stamp() -> None:
 
     One line, anywhere that is imported before tasks are published, such as next to
     the Celery app of a web application. It lets the operator see how long the
-    oldest task really waits; without it that age is a lower bound.
+    oldest task really waits; without it that age is a lower bound. And a broker that
+    has become a replica is left for its primary, where kombu would be refused for ever.
     """
     from sluiceway_worker.publish import connect
 

@@ -19,6 +19,7 @@ from celery.worker import state
 from celery.worker.request import Request
 
 from sluiceway_worker import leaving, publish, safe_settings, unstarted, wire
+from sluiceway_worker.attentive import hang_up
 from sluiceway_worker.drain import Drain, turn
 from sluiceway_worker.fail_open import FailOpen
 from sluiceway_worker.identity import Identity
@@ -98,6 +99,7 @@ class Agent:
             on_lease=self._on_lease,
             on_beat=self._heard,
             on_turn=self._on_turn,
+            on_moved=self._moved,
             on_error=self.guard.fail,
         )
         pool = consumer.pool
@@ -112,8 +114,8 @@ class Agent:
         )
         self.drain = Drain(self.orders, self.runs, changed=self.pulse.urge, failed=self.guard.fail)
         self.parking = Parking(self.identity.fleet, self.drain, lambda: self.pulse.clock_offset_s)
-        if take_wanted() == BY_SCRIPT:
-            consumer.connection_for_read = self._connection_for_read
+        consumer.connection_for_read = self._connection_for_read
+        consumer.connection_for_write = self._connection_for_write
         ask = asks(consumer.app)
         self._finished = None if ask is None else InTime(ask)
         self._pass_on = consumer.on_task_request
@@ -188,12 +190,26 @@ class Agent:
 
     def _connection_for_read(self, heartbeat: Any = None) -> Any:
         """Celery's way to its broker; what it consumes from can take by script."""
-        consumer = self.consumer
-        connection = consumer.app.connection_for_read(heartbeat=heartbeat)
+        connection = self.consumer.app.connection_for_read(heartbeat=heartbeat)
+        return self._connected(connection, taking=take_wanted() == BY_SCRIPT)
+
+    def _connection_for_write(self, url: Any = None, heartbeat: Any = None) -> Any:
+        """Celery's way to its broker for events."""
+        connection = self.consumer.app.connection_for_write(url=url, heartbeat=heartbeat)
+        return self._connected(connection, taking=False)
+
+    def _connected(self, connection: Any, *, taking: bool) -> Any:
         if not self.guard.failed and can_be_made():
             kombus = connection.get_transport_cls
-            connection.get_transport_cls = lambda: transport_for(kombus())
-        return consumer.ensure_connected(connection)
+            connection.get_transport_cls = lambda: transport_for(kombus(), taking=taking)
+        return self.consumer.ensure_connected(connection)
+
+    def _moved(self) -> None:
+        """On the pulse's thread: the broker's address leads to another server by now. What the
+        consumer has is cut, and Celery connects anew."""
+        channel = getattr(self.drain.door, "channel", None)
+        if channel is not None:
+            hang_up(channel)
 
     def _tick(self) -> None:
         self.guard(self.parking.turn, otherwise=None)

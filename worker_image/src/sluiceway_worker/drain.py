@@ -279,6 +279,7 @@ class Drain:
         if look:
             self.refresh()
             holding.send()
+            intake.give_up_silence()
         if not intake.closed:
             if look or giver or intake.owes:
                 giver.send()

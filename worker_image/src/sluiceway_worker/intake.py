@@ -35,6 +35,7 @@ import redis
 from celery.utils.log import get_logger
 
 from sluiceway_worker import returns, wire
+from sluiceway_worker.attentive import ANSWER_S
 
 logger = get_logger(__name__)
 
@@ -92,6 +93,7 @@ class Intake:
         self._owed: list[Owed] = before._owed if before else []
         self._client_id: int | None = None
         self._client_sock: Any = None
+        self._overdue_at = float("inf")
         self._attach()
 
     def key(self, name: str) -> str:
@@ -165,6 +167,12 @@ class Intake:
                 logger.warning("Cannot give a message back yet, will try again: %s", exc)
                 return
 
+    def give_up_silence(self) -> None:
+        """A server answers a waiting ``BRPOP`` within its timeout; one that does not is gone."""
+        if self.waiting and monotonic() >= self._overdue_at and not self._can_read(0.0):
+            logger.warning("No answer on the connection that waits for tasks: it is given up")
+            self.channel.client.connection.disconnect()
+
     def goodbye(self) -> None:
         """The worker ends: kombu's way leaves nothing in its name."""
 
@@ -212,6 +220,7 @@ class Intake:
             self._client_id = _ask_client_id(connection)
             self._client_sock = connection._sock
         self._kombu_start(timeout)
+        self._overdue_at = monotonic() + (timeout or self.channel.brpop_timeout) + ANSWER_S
 
     def _read(self, **options: Any) -> Any:
         """Read a reply; only one at a time, where greenlets could meet here.

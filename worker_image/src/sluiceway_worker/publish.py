@@ -10,6 +10,7 @@ that was, and does not come along.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from time import time
 from typing import Any
 
@@ -19,8 +20,16 @@ from sluiceway_worker.wire import DEATHS_HEADER, FORGIVEN_HEADER, STAMP_HEADER, 
 
 
 def connect() -> None:
-    """Stamp every task that this process, or a child it forks, publishes from now on."""
+    """Stamp every task that this process, or a child it forks, publishes from now on.
+
+    And let it publish to whoever leads, where the broker's address leads elsewhere by then.
+    """
     before_task_publish.connect(write_stamp, weak=False)
+    # A process that publishes elsewhere need not have redis-py.
+    with suppress(ImportError):
+        from sluiceway_worker.attentive import leave_replicas
+
+        leave_replicas()
 
 
 def write_stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:

@@ -7,6 +7,7 @@ up the worker. One round trip a beat: the heartbeat is written, the lease is rea
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -25,6 +26,10 @@ logger = get_logger(__name__)
 
 _TIMEOUT_S = 2.0
 _REFRESH_FACTS_S = 30.0
+"""So long at most a worker stays with a server that its address does not lead to any more."""
+_MOVE_EVERY_S = 60.0
+"""Not more often: behind an address that is shared by two servers, each look may find the other."""
+_RUN_ID = re.compile(r"^run_id:(\w+)", re.MULTILINE)
 _BACK_OFF_S = (1.0, 2.0, 4.0, 5.0)
 _GAPS_S = (0.1, 0.1, 0.2, 0.4)
 """Beats on change are at least so far apart: a single change is told at once, under a
@@ -39,6 +44,8 @@ class Broker:
     prefix: str
     db: int
     visibility_timeout_s: float
+    run_id: str = ""
+    """Of the server that the channel is connected to; "" where it may not be asked."""
 
     @classmethod
     def of_channel(cls, channel: Any) -> Broker:
@@ -52,6 +59,7 @@ class Broker:
             prefix=channel.global_keyprefix,
             db=int(pool.connection_kwargs.get("db") or 0),
             visibility_timeout_s=float(channel.visibility_timeout),
+            run_id=_run_id(channel.client),
         )
 
 
@@ -66,6 +74,7 @@ class Pulse:
             that raises.
         on_turn: called on every wake-up, before the beat; its result is how many
             seconds to sleep at most before the next.
+        on_moved: called when the broker's address leads to another server than it did.
         on_error: called in the handling of an unexpected error; the thread then ends.
     """
 
@@ -77,6 +86,7 @@ class Pulse:
         on_lease: Callable[[bool], None],
         on_beat: Callable[[redis.Redis], None],
         on_turn: Callable[[], float],
+        on_moved: Callable[[], None],
         on_error: Callable[[], None],
     ) -> None:
         self._incarnation = incarnation
@@ -84,6 +94,8 @@ class Pulse:
         self._on_lease = on_lease
         self._on_beat = on_beat
         self._on_turn = on_turn
+        self._on_moved = on_moved
+        self._moved_at = float("-inf")
         self._on_error = on_error
         self._broker: Broker | None = None
         self._beaten: Broker | None = None
@@ -221,10 +233,57 @@ class Pulse:
         if monotonic() < self._facts_until:
             return
         try:
-            self.run_id = str(broker.client.info("server").get("run_id", ""))
+            self.run_id = _run_id(broker.client)
             asked = time()
             seconds, microseconds = broker.client.time()
             self.clock_offset_s = seconds + microseconds / 1e6 - (asked + time()) / 2
         except redis.ResponseError:
             pass  # Not permitted: what is not known is said as "" and no offset.
         self._facts_until = monotonic() + _REFRESH_FACTS_S
+        self._follow(broker)
+
+    def _follow(self, broker: Broker) -> None:
+        """Go where the address leads by now, though nobody has cut the connection.
+
+        A primary that its Sentinels and its replica cannot reach goes on confirming what is
+        lost when it is found again; so does one that a Service or a name was taken from.
+        """
+        leads = _run_id_by_a_new_connection(broker.client) or self.run_id
+        if not (leads and broker.run_id) or leads == broker.run_id:
+            return
+        if monotonic() - self._moved_at < _MOVE_EVERY_S:
+            return
+        logger.warning("The broker's address leads to another server by now: connecting anew")
+        self._moved_at = monotonic()
+        broker.client.connection_pool.disconnect()
+        self._on_moved()
+
+
+def _run_id(client: Any) -> str:
+    """Which server it is; "" where it may not be asked.
+
+    Raises:
+        redis.RedisError: it could not be asked.
+    """
+    try:
+        return str(client.info("server").get("run_id", ""))
+    except redis.ResponseError:
+        return ""
+
+
+def _run_id_by_a_new_connection(client: redis.Redis) -> str:
+    """Which server its address leads to now; "" where that cannot be told."""
+    pool: Any = client.connection_pool
+    try:
+        connection = pool.connection_class(**pool.connection_kwargs)
+        try:
+            connection.connect()
+            connection.send_command("INFO", "server")
+            said = connection.read_response()
+        finally:
+            connection.disconnect()
+    except (redis.RedisError, OSError):
+        return ""  # Nobody is there: who is connected stays so.
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+    found = _RUN_ID.search(text)
+    return found.group(1) if found else ""

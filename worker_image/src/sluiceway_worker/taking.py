@@ -20,6 +20,7 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
 from sluiceway_worker import takes, waiting, wire, words
+from sluiceway_worker.attentive import ANSWER_S
 from sluiceway_worker.fate import Death
 from sluiceway_worker.finished import came_back, can_be_told, published_at
 from sluiceway_worker.intake import BROKER_ERRORS
@@ -34,10 +35,6 @@ if TYPE_CHECKING:
     from sluiceway_worker.identity import Identity
 
 logger = get_logger(__name__)
-
-_ANSWER_S = wire.HEARTBEAT_TTL_MS / 1000
-"""A server that does not answer for so long is gone, and the event loop waits no longer. It
-would have to settle with this worker by then in any case."""
 
 _TURN_S = 0.01
 _TURN = 16
@@ -133,6 +130,9 @@ class Taking:
 
     def pay(self) -> None:
         """Nothing is owed."""
+
+    def give_up_silence(self) -> None:
+        """Whoever waits looks to that by itself."""
 
     def give_back(self, pipe: Any, take: Take) -> None:
         """Put on a pipeline that a message goes back to the head of its list."""
@@ -261,7 +261,7 @@ class Taking:
         try:
             while self._wants():
                 self.idle.wake()
-                if self.idle.goes_on:
+                if self.idle.goes_on():
                     return None
                 if delivered and not loops:
                     return None  # One at a time, as kombu's ``drain_events`` promises.
@@ -385,8 +385,8 @@ class Taking:
                 if connection._sock is not channel.connection.cycle.socket_of(channel):
                     # redis-py has connected anew by itself.
                     channel.connection.cycle.connection_of(channel)
-                if not connection.can_read(timeout=_ANSWER_S):
-                    raise redis.TimeoutError(f"no answer within {_ANSWER_S:.0f} s")
+                if not connection.can_read(timeout=ANSWER_S):
+                    raise redis.TimeoutError(f"no answer within {ANSWER_S:.0f} s")
                 try:
                     return connection.read_response()
                 except redis.exceptions.NoScriptError:

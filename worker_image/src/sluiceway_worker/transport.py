@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kombu.transport import redis, virtual
 
+from sluiceway_worker.attentive import AttentiveChannel, AttentiveQoS
 from sluiceway_worker.nudge import Nudge
 from sluiceway_worker.sockets import forget_errors
 from sluiceway_worker.taking import Letter
@@ -29,11 +30,18 @@ _RESTORE_S = 1.0
 """Without an event loop kombu looks for what timed out after every empty poll; not sooner."""
 
 NEEDS = {
-    kombu_redis.Channel: ("_brpop_start", "_get_pool", "_q_for_pri", "_after_fork"),
+    kombu_redis.Channel: (
+        "_brpop_start",
+        "_get_pool",
+        "_q_for_pri",
+        "_after_fork",
+        "_connparams",
+        "_queue_bind",
+    ),
     kombu_redis.MultiChannelPoller: (
         *("_register", "_register_BRPOP", "_client_registered", "_unregister"),
     ),
-    kombu_redis.QoS: ("restore_by_tag",),
+    kombu_redis.QoS: ("restore_by_tag", "restore_visible"),
 }
 """What the subclasses here rest on; a kombu without them keeps its own transport."""
 
@@ -48,7 +56,7 @@ class Message(kombu_virtual.Message):
             self.delivery_tag = payload.take.tag
 
 
-class QoS(kombu_redis.QoS):
+class QoS(AttentiveQoS):
     """kombu's book-keeping; of what was taken by script the script has kept the books."""
 
     def append(self, message: Any, delivery_tag: str) -> None:
@@ -85,7 +93,7 @@ class QoS(kombu_redis.QoS):
         return taking is not None and str(tag).startswith(taking.incarnation)
 
 
-class TakingChannel(kombu_redis.Channel):
+class TakingChannel(AttentiveChannel):
     """kombu's channel, and how it takes messages if not by ``BRPOP``."""
 
     QoS = QoS
@@ -258,17 +266,21 @@ class TransportMixin:
 
 
 @cache
-def transport_for(kombus: type[Any]) -> type[Any]:
-    """A transport of kombu's, such as that for Sentinel, able to take by script.
+def transport_for(kombus: type[Any], *, taking: bool = True) -> type[Any]:
+    """A transport of kombu's, such as that for Sentinel, with attentive connections.
 
     Whatever is not for Redis is left as it is.
+
+    Args:
+        taking: whether its channels are to be able to take by script.
     """
     if not issubclass(kombus, kombu_redis.Transport):
         return kombus
-    channel: type[Any] = TakingChannel
+    channel: type[Any] = TakingChannel if taking else AttentiveChannel
     if not issubclass(channel, kombus.Channel):
-        channel = type("TakingChannel", (TakingChannel, kombus.Channel), {})
-    return type(kombus.__name__, (TransportMixin, kombus), {"Channel": channel})
+        channel = type(channel.__name__, (channel, kombus.Channel), {})
+    bases = (TransportMixin, kombus) if taking else (kombus,)
+    return type(kombus.__name__, bases, {"Channel": channel})
 
 
 def can_be_made() -> bool:

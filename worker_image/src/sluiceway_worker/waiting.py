@@ -18,14 +18,15 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import redis
+
 from sluiceway_worker import takes, wire, words
+from sluiceway_worker.attentive import ANSWER_S
 from sluiceway_worker.intake import BROKER_ERRORS
 from sluiceway_worker.watching import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import redis
 
 WATCH_MS = 4000
 """A watch ends by itself after so long, unless it is renewed."""
@@ -71,6 +72,7 @@ class Waiting:
         self.watches = False
         """Whether it is the one that watches."""
         self._look_at = 0.0
+        self._overdue_at = 0.0
         self._slept_in = False
 
     # Told by whoever takes.
@@ -83,10 +85,16 @@ class Waiting:
         self.words = wire.words_key(prefix, self.name)
         self.lease = wire.watch_key(prefix, self.name)
 
-    @property
     def goes_on(self) -> bool:
-        """Whether there is nothing to be looked for yet."""
+        """Whether there is nothing to be looked for yet.
+
+        Raises:
+            redis.TimeoutError: the answer is long overdue; the connection is given up.
+        """
         if self._channel._in_poll:
+            if monotonic() >= self._overdue_at:
+                self._hang_up()
+                raise redis.TimeoutError("no answer on the connection that sleeps")
             return True
         return self.watches and monotonic() < self._look_at
 
@@ -102,7 +110,7 @@ class Waiting:
             return
         least, most = _SLEEP_S
         sleep_s = min(most, max(least, workers // _LOOKS_PER_S)) + random.randrange(2)
-        self._send("BLPOP", self.words, sleep_s)
+        self._send("BLPOP", self.words, sleep_s, within_s=sleep_s)
 
     def took(self) -> None:
         """Something was there. The script that takes has given the watch up."""
@@ -189,13 +197,15 @@ class Waiting:
         """This is a child process now: the connection is its parent's."""
         self._watch.forked()
 
-    def _send(self, *command: Any) -> None:
-        """What will be answered when it is time to look again."""
+    def _send(self, *command: Any, within_s: float = 0.0) -> None:
+        """What will be answered, within so long, when it is time to look again."""
         channel = self._channel
         connection = channel.connection.cycle.connection_of(channel)
         connection.send_command(*command, check_health=False)
         channel._in_poll = connection
         channel._brpop_sent_at = monotonic()
+        # Nobody hears of a connection that is cut without a word.
+        self._overdue_at = monotonic() + within_s + ANSWER_S
 
     def _tell(self, passed_on: str) -> None:
         """Have another come, because this one goes or cannot use the word that it was given."""
