@@ -109,11 +109,16 @@ def write(path: Path | None, figures: Result) -> None:
 @contextmanager
 def leaves_in_order() -> Iterator[None]:
     """SIGTERM ends the block as Ctrl-C does: what it started ends with it."""
-    before = signal.signal(signal.SIGTERM, _as_ctrl_c)
+    # A shell lets what it starts in the background ignore Ctrl-C.
+    kept = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, _as_ctrl_c),
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in kept.items():
+            signal.signal(one, handler)
 
 
 def _as_ctrl_c(*_: object) -> None:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
 from benchmarks.common import leaves_in_order
 
 
-def test_sigterm_ends_what_was_started_as_ctrl_c_does() -> None:
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["typed", "background"])
+def ctrl_c(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """What Ctrl-C does, as the shell has it for what it starts."""
+    before = signal.signal(signal.SIGINT, request.param)
+    yield request.param
+    signal.signal(signal.SIGINT, before)
+
+
+def test_sigterm_ends_what_was_started_as_ctrl_c_does(ctrl_c: Any) -> None:
     ended = []
     before = signal.getsignal(signal.SIGTERM)
 
@@ -25,3 +35,4 @@ def test_sigterm_ends_what_was_started_as_ctrl_c_does() -> None:
 
     assert ended == ["the operator"]
     assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(signal.SIGINT) is ctrl_c
