@@ -383,7 +383,11 @@ def test_going_down_asks_first_and_lowers_only_by_who_has_drained() -> None:
     assert asked.drain == ("w0:1", "w1:1", "w2:1")
     assert (asked.desired, asked.replicas, asked.remove) == (0, 3, ())
     some = (worker("w0", DRAINED), worker("w1", DRAIN, active=1), worker("w2", DRAINED))
-    then = decide(spec(), seen(replicas=3, workers=some, in_flight=0), asked.history, NOW)
+    seen_then = seen(replicas=3, workers=some, in_flight=0)
+    waiting = decide(spec(), seen_then, asked.history, NOW)
+    # Two that have nothing to do cost as much as a change of the number in 15 s.
+    assert (waiting.replicas, waiting.remove, waiting.wake_at) == (3, (), NOW + 15)
+    then = decide(spec(), replace(seen_then, at=NOW + 15), waiting.history, NOW + 15)
     assert then.remove == ("w0", "w2")
     assert then.replicas == 1
     # A lease is held until they are gone: they must not begin again meanwhile.
@@ -399,7 +403,7 @@ def test_when_demand_returns_draining_workers_are_recalled_before_any_is_asked_f
 
 def test_some_are_recalled_when_some_are_needed() -> None:
     workers = tuple(worker(name, DRAIN) for name in "abcd")
-    history = knows(120.0, draining=tuple(f"{name}:1" for name in "abcd"))
+    history = knows(120.0, aimed=0, draining=tuple(f"{name}:1" for name in "abcd"))
     decision = decide(spec(), seen(3, replicas=4, workers=workers), history, NOW)
     assert (decision.desired, decision.replicas) == (3, 4)
     assert decision.drain == ("a:1",)

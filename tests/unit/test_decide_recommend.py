@@ -27,10 +27,17 @@ def asked(
     current: int = 0,
     slots: int = 1,
     max_wait: float = 30.0,
+    came_at: float | None = None,
     **history: Any,
 ) -> Recommendation:
     times = {} if run_s is None else {"t": RunStats(runs=100, sum_s=100 * run_s)}
-    learned = Learned(rate_per_s=rate, run_times=times, cold_start_s=cold_start_s)
+    learned = Learned(
+        rate_per_s=rate,
+        usual_per_s=rate,
+        came_at=came_at,
+        run_times=times,
+        cold_start_s=cold_start_s,
+    )
     return recommend(
         Scaling.model_validate({"target": {"max_wait": max_wait}}),
         demanded,
@@ -62,8 +69,8 @@ def test_where_nothing_waits_nobody_is_started() -> None:
 def test_a_rate_fades_as_soon_as_nothing_comes_any_more() -> None:
     idle = demand(present=50, present_slots=50)
     sizes = [
-        asked(idle, run_s=1.0, rate=40.0, current=50, idle_since=NOW - idle_s).replicas
-        for idle_s in (0.05, 0.5, 1.0, 2.0)
+        asked(idle, run_s=1.0, rate=40.0, current=50, came_at=NOW - silent_s).replicas
+        for silent_s in (0.05, 0.5, 1.0, 2.0)
     ]
     assert sizes == [32, 5, 3, 2]
 
@@ -95,7 +102,7 @@ def test_a_long_run_keeps_its_slot_and_asks_for_no_other() -> None:
     # One run in a hundred takes an hour, the others 1 s: 2 a second keep two slots busy.
     runs = RunStats(runs=100, sum_s=3699.0, beyond_s=3570.0)
     history = History(
-        learned=Learned(rate_per_s=2.0, run_times={"t": runs}, cold_start_s=5.0),
+        learned=Learned(rate_per_s=2.0, usual_per_s=2.0, run_times={"t": runs}, cold_start_s=5.0),
     )
     long_one = demand(
         1, in_flight=3, in_flight_bound=3, present=4, present_slots=4, running_for_s=(600.0,)

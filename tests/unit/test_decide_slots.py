@@ -21,6 +21,7 @@ def terms(
     run_s: float = 1.0,
     deviation_s: float = 0.0,
     rate: float = 0.0,
+    usual: float = 0.0,
     cold_start_s: float = 5.0,
     starting_s: float = 0.0,
     current: int | None = None,
@@ -41,6 +42,7 @@ def terms(
         ),
         wait_s=30.0,
         rate_per_s=rate,
+        usual_per_s=usual,
         window_s=30.0,
         now=NOW,
     )
@@ -64,7 +66,7 @@ def test_a_steady_stream_is_let_wait_for_its_part_of_the_target_and_no_longer() 
 
 
 def test_what_goes_on_arriving_keeps_most_of_its_slots_though_nothing_waits() -> None:
-    assert terms(rate=10.0, run_s=2.0).together == pytest.approx(0.8 * 20)
+    assert terms(usual=10.0, run_s=2.0).together == pytest.approx(0.8 * 20)
 
 
 def test_a_burst_has_the_time_that_is_left_after_a_second_and_the_cold_start() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from sluiceway.api.taskqueue import TaskQueueSpec
 from sluiceway.decide import decide
+from sluiceway.decide.arrivals import Stretch
 from sluiceway.decide.demand import Demand
 from sluiceway.decide.estimate import Learned, RunStats
 from sluiceway.decide.history import History
@@ -43,6 +44,8 @@ HISTORY = History(
         at=NOW,
         backlog=1152,
         rate_per_s=12.5,
+        usual_per_s=12.5,
+        arrivals=(Stretch(since=NOW - 30, until=NOW, number=375),),
         run_times={"video": RunStats(runs=500, sum_s=500 * 2.1, sumsq_s2=500 * (2.1**2 + 0.6**2))},
         cold_start_s=6.0,
     ),

@@ -10,14 +10,15 @@ that it hands back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sluiceway.api.scaling import Paused
 from sluiceway.api.taskqueue import TaskQueueSpec
-from sluiceway.decide import hpa, sentences, sentences_wait, victims
-from sluiceway.decide.calm import calm, may_let_go
+from sluiceway.decide import hpa, sentences, victims
+from sluiceway.decide.batch import may_go, worth_it_at
+from sluiceway.decide.calm import calm
 from sluiceway.decide.decision import Decision, Reason, Step
-from sluiceway.decide.history import Asked, History
+from sluiceway.decide.history import Asked, Drained, History
 from sluiceway.decide.observation import Observation
 from sluiceway.decide.pace import pace
 from sluiceway.decide.recommend import Recommendation, recommend
@@ -86,6 +87,8 @@ class _Leaving:
     replicas: int
     drain: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
+    drained: Drained = field(default_factory=Drained)
+    """Those that could go, and wait for others."""
 
 
 def _paused(s: Situation, paused: bool | Paused) -> _Goal:
@@ -127,9 +130,8 @@ def _known(s: Situation, recommendation: Recommendation) -> _Goal:
     steps = [_step("recommendation", wanted, because + recommendation.terms)]
     calmed = calm(s, recommendation)
     if calmed is not None:
-        wanted = calmed.wanted
-        reason, because = calmed.reason or reason, calmed.because or because
-        steps.append(_step("calm", wanted, calmed.because or sentences_wait.HALF_WAY))
+        wanted, reason, because = calmed.wanted, calmed.reason, calmed.because
+        steps.append(_step("calm", wanted, because))
     ratio = hpa.usage_ratio(
         recommendation.amount, per_replica=recommendation.per_replica, current=s.current
     )
@@ -177,12 +179,16 @@ def _leave(s: Situation, goal: _Goal) -> _Leaving:
         )
     else:
         chosen = victims.without_asking(s.observation.workers, surplus=surplus)
-    if not goal.by_command and not may_let_go(s, goal.desired, len(chosen.remove)):
+    drained = Drained()
+    if chosen.remove and not goal.by_command and not may_go(s):
+        spent_s = s.history.drained.cost_s(s.now)
+        drained = Drained(at=s.now, workers=len(chosen.remove), spent_s=spent_s)
         chosen = replace(chosen, remove=())
     return _Leaving(
         replicas=s.current - missing - len(chosen.remove),
         drain=chosen.drain,
         remove=chosen.remove,
+        drained=drained,
     )
 
 
@@ -192,11 +198,19 @@ def _decision(
     reason, because = goal.reason, goal.because
     if leaving.replicas > goal.desired and reason not in _STAYS_THE_REASON:
         reason = Reason.DRAINING
-        because = sentences.draining(leaving.replicas - goal.desired, because)
+        because = sentences.draining(
+            leaving.replicas - goal.desired, because, done=leaving.drained.workers
+        )
     recalled = set(s.history.draining) - set(leaving.drain)
     here = {worker.incarnation for worker in s.observation.workers}
-    drained = sentences.leaving(len(leaving.drain), len(leaving.remove), len(recalled & here))
-    wake = (*goal.again_at, *_edges(s))
+    drained = sentences.leaving(
+        len(leaving.drain),
+        len(leaving.remove),
+        len(recalled & here),
+        done=leaving.drained.workers,
+    )
+    together_at = worth_it_at(leaving.drained)
+    wake = (*goal.again_at, *_edges(s), *(() if together_at is None else (together_at,)))
     return Decision(
         at=s.now,
         current=s.current,
@@ -231,9 +245,9 @@ def _remember(s: Situation, goal: _Goal, leaving: _Leaving) -> History:
         asked=asked,
         raised_at=s.now if leaving.replicas > s.current else s.history.raised_at,
         aimed=goal.desired,
-        aimed_at=s.history.aimed_at if goal.desired == s.history.aimed else s.now,
-        lowered_at=s.now if leaving.replicas < s.current else s.history.lowered_at,
         draining=leaving.drain,
+        drained=leaving.drained,
+        cools_down_at=s.cools_down_at if goal.reason is Reason.COOLING_DOWN else None,
     )
 
 

@@ -24,6 +24,10 @@ COLD_START_PRIOR_S = 5.0
 COLD_START_WEIGHT = 0.3
 """How much of a newly seen cold start goes into the estimate."""
 
+USUAL_S = 60.0
+"""The usual rate of arrivals is an average in which what came this long ago counts with
+1/e: a lull of a few seconds does not change it, an hour's rise and fall does."""
+
 RUNS_REMEMBERED = 500.0
 """Run times are those of the last 500 runs or so: older ones fade as newer ones come,
 and a task that runs once an hour is not forgotten in between."""
@@ -107,6 +111,10 @@ class Learned:
     """Messages that arrive per second, over the last window; None while it cannot be told."""
     arrivals: tuple[Stretch, ...] = ()
     """When those of the last window came."""
+    usual_per_s: float = 0.0
+    """Messages that arrive per second, over the last minute or so."""
+    came_at: float | None = None
+    """When the last of them was seen to come, Unix seconds; None before the first."""
     run_times: Mapping[str, RunStats] = field(default_factory=dict)
     """By task name."""
     cold_start_s: float | None = None
@@ -178,12 +186,9 @@ class Learned:
             return self
         if self.at is None:
             return replace(self, at=at, backlog=demand.backlog, rate_per_s=0.0)
+        came = demand.backlog - self.backlog + finished
         arrivals = with_news(
-            self.arrivals,
-            since=min(self.at, at),
-            until=at,
-            came=demand.backlog - self.backlog + finished,
-            window_s=window_s,
+            self.arrivals, since=min(self.at, at), until=at, came=came, window_s=window_s
         )
         return replace(
             self,
@@ -191,6 +196,8 @@ class Learned:
             backlog=demand.backlog,
             rate_per_s=rate_per_s(arrivals, at, window_s),
             arrivals=arrivals,
+            usual_per_s=_usual_per_s(self.usual_per_s, came, at - self.at),
+            came_at=at if came > 0 else self.came_at,
         )
 
     def _run_times(self, heard: list[WorkerView], longest_s: float) -> Mapping[str, RunStats]:
@@ -242,6 +249,13 @@ class Learned:
                 at=at, processed=worker.processed, tasks=worker.tasks
             )
         return counted
+
+
+def _usual_per_s(before: float, came: int, span_s: float) -> float:
+    if span_s <= 0:
+        return before + came / USUAL_S
+    kept = math.exp(-span_s / USUAL_S)
+    return kept * before + (1 - kept) * came / span_s
 
 
 def _sum(stats: Iterable[RunStats]) -> RunStats:

@@ -24,6 +24,21 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Drained:
+    """Workers that have drained, and wait to go with others."""
+
+    at: float = 0.0
+    """When they were looked at last, Unix seconds."""
+    workers: int = 0
+    spent_s: float = 0.0
+    """Worker-seconds that they had cost by then, since the number changed last."""
+
+    def cost_s(self, now: float) -> float:
+        """Worker-seconds that they have cost."""
+        return self.spent_s + self.workers * max(0.0, now - self.at)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class History:
     """A fleet's past, as far as decisions need it. The empty one is a fresh start."""
 
@@ -42,12 +57,12 @@ class History:
     """Since when all is known without a break, Unix seconds."""
     aimed: int | None = None
     """The number that the last decision was on its way to."""
-    aimed_at: float | None = None
-    """When that number changed last, Unix seconds."""
-    lowered_at: float | None = None
-    """When fewer workers were asked for last, Unix seconds."""
     draining: tuple[str, ...] = ()
     """The incarnations that the last decision held a lease for."""
+    drained: Drained = field(default_factory=Drained)
+    """Those that it let wait for others to go with."""
+    cools_down_at: float | None = None
+    """Until when it kept a last worker that had nothing to do, Unix seconds."""
     idle_since: float | None = None
     """Since when the fleet is known to have nothing to do; None while it has, or while
     that is unknown."""

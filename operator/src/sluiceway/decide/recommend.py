@@ -28,6 +28,9 @@ SHORTEST_RATE_WINDOW_S = 20.0
 """The arrival rate is that of the last wait target, and never of less than this: what has
 come for longer waits already, and is counted."""
 
+WELL_KNOWN_RUNS = 30.0
+"""From so many runs on, run times are known well enough to put something off."""
+
 RULE_OF_THREE = 3.0
 """No arrival for t seconds: with 95 % confidence fewer than 3/t arrive per second."""
 
@@ -48,6 +51,11 @@ class Recommendation:
     urgent: int | None = None
     """The workers without which a message would start too late; None where the rule
     cannot tell, and all of it is as urgent."""
+    latest: int | None = None
+    """The workers that would keep all in time if they were asked for one start later; None
+    where that would be too late, or is not known well enough."""
+    last_moment: float | None = None
+    """Until when they can be, Unix seconds."""
     terms: str = ""
     """What the rule added up, to follow ``because`` where there is room."""
     again_at: float | None = None
@@ -95,7 +103,10 @@ def recommend(
         return _unknown_run_times(demand, history, current=current, slots=slots, now=now)
     # Learned under another target it may be longer than this one's.
     run_s = min(runs.planned_s, longest_run_s(target))
-    rate = _rate(history, now)
+    window_s = rate_window_s(target)
+    rate = max(0.0, history.learned.rate_per_s or 0.0)
+    most = _most_per_s(history, rate, window_s, now)
+    rate = min(rate, most)
     cold_start_s = history.learned.cold_start_or_prior_s
     since_raised = math.inf if history.raised_at is None else now - history.raised_at
     counted = needed(
@@ -110,7 +121,8 @@ def recommend(
         ),
         wait_s=wait,
         rate_per_s=rate,
-        window_s=rate_window_s(target),
+        usual_per_s=min(max(0.0, history.learned.usual_per_s), most),
+        window_s=window_s,
         now=now,
     )
     return _finish(
@@ -127,16 +139,24 @@ def recommend(
             slots=slots,
         ),
         urgent=counted.urgent,
+        # What runs for longer than a task may wait is not planned for to its end.
+        latest=counted.latest if runs.runs >= WELL_KNOWN_RUNS and runs.mean_s <= wait else None,
+        last_moment=now + counted.last_moment_in_s,
         terms=sentences_wait.terms(counted),
     )
 
 
-def _rate(history: History, now: float) -> float:
-    """Arrivals per second; fewer the longer nothing has come."""
-    rate = max(0.0, history.learned.rate_per_s or 0.0)
-    if history.idle_since is not None and now > history.idle_since:
-        rate = min(rate, RULE_OF_THREE / (now - history.idle_since))
-    return rate
+def _most_per_s(history: History, rate_per_s: float, window_s: float, now: float) -> float:
+    """The most that can be expected to arrive per second.
+
+    Fewer the longer nothing has come, and no more than the last window makes likely: two
+    deviations above its count.
+    """
+    came = rate_per_s * window_s
+    likely = (came + 2 * math.sqrt(came) + RULE_OF_THREE) / window_s
+    came_at = history.learned.came_at
+    silent_s = 0.0 if came_at is None else now - came_at
+    return min(likely, RULE_OF_THREE / silent_s) if silent_s > 0 else likely
 
 
 def _planned_deviation_s(runs: RunStats, run_s: float, longest_s: float) -> float:
@@ -189,6 +209,8 @@ def _finish(
     reason: Reason,
     because: str,
     urgent: float | None = None,
+    latest: float | None = None,
+    last_moment: float | None = None,
     terms: str = "",
     again_at: float | None = None,
 ) -> Recommendation:
@@ -214,6 +236,8 @@ def _finish(
         reason=reason,
         because=because,
         urgent=None if urgent is None else _workers(urgent, per_replica),
+        latest=None if latest is None else _workers(latest, per_replica),
+        last_moment=last_moment,
         terms=terms,
         again_at=again_at,
     )

@@ -205,10 +205,12 @@ def paused(replicas: int | None) -> str:
     return "paused, left as it is" if replicas is None else f"paused, held at {whole(replicas)}"
 
 
-def draining(more: int, because: str) -> str:
-    """Some more are still there, on their way out."""
+def draining(more: int, because: str, *, done: int = 0) -> str:
+    """Some more are still there, on their way out; ``done`` of them have drained."""
     verb, they, run = ("is", "it", "runs") if more == 1 else ("are", "they", "run")
-    return f"{because}; {whole(more)} more {verb} to go once {they} {run} nothing"
+    if done == 0:
+        return f"{because}; {whole(more)} more {verb} to go once {they} {run} nothing"
+    return f"{because}; {whole(more)} more {verb} to go, together, and {whole(done)} could by now"
 
 
 def rolling_out(wanted: int) -> str:
@@ -292,13 +294,15 @@ def arrivals(rate_per_s: float) -> str:
     return f"{decimal(rate_per_s)} arrive per second"
 
 
-def leaving(draining: int, removed: int, recalled: int) -> str:
+def leaving(draining: int, removed: int, recalled: int, *, done: int = 0) -> str:
     """What happens to workers above the number."""
     parts = []
     if draining:
         parts.append(f"{count(draining, 'worker')} asked to drain")
     if removed:
         parts.append(f"{count(removed, 'worker')} may go")
+    if done:
+        parts.append(f"{count(done, 'worker')} could, and wait for others to go with")
     if recalled:
         parts.append(f"{count(recalled, 'worker')} recalled")
     return ", ".join(parts) or "nobody leaves"

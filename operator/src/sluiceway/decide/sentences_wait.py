@@ -5,8 +5,6 @@ from __future__ import annotations
 from sluiceway.decide.sentences import decimal, seconds, whole
 from sluiceway.decide.slots import Needed
 
-HALF_WAY = "nothing is urgent, so half of the way at first"
-
 
 def terms(needed: Needed) -> str:
     """The rule's terms, to follow the recommendation: «; slots: 96 in order, 126 in time»."""
@@ -28,12 +26,22 @@ def near(ratio: float) -> str:
     )
 
 
-def paused_a_while(wanted: int, since_s: float) -> str:
-    """The last change is young, and nothing would start too late."""
+def not_urgent(ratio: float) -> str:
+    """Demand is above the number, and nothing would start too late."""
     return (
-        f"changed {seconds(since_s)} ago, and nothing is urgent; demand alone asks for "
-        f"{whole(wanted)}"
+        f"demand is {decimal(ratio, 3)} times what they are meant for, and all that waits "
+        "starts in time"
     )
+
+
+def not_yet(wanted: int) -> str:
+    """More are needed soon, and few enough to be asked for later."""
+    return f"{whole(wanted)} are needed soon, and it is early enough to ask for them later"
+
+
+def nobody_idle(wanted: int) -> str:
+    """Fewer would do, but all of them have work."""
+    return f"{whole(wanted)} would do, and while messages wait nobody is idle"
 
 
 def on_their_way(since_s: float) -> str:

@@ -2,7 +2,7 @@
 
     in order  = (W·S + rest + λ·S·lead) / (aim + lead)   what is there, kept short of its end
     in time   = what is due the soonest / the time it has  nothing may start too late
-    going on  = 0.8·λ·S                                   what arrives goes on arriving
+    going on  = 0.8·λ̄·S                                  what arrives goes on arriving
     slots     = max(in order, in time, going on) + overrunning
 
 «In order» lets messages wait for a part of the target, so that no worker is ever idle
@@ -15,7 +15,7 @@ in words and works it out on an example.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sluiceway.decide.arrivals import ages
 from sluiceway.decide.demand import Demand
@@ -85,6 +85,11 @@ class Needed:
     going_on: float
     overrunning: int
     together: float
+    latest: float | None = None
+    """The slots that would keep all in time if they were asked for one start later; None
+    where that would be too late."""
+    last_moment_in_s: float = 0.0
+    """For how long that will not be too late."""
 
     @property
     def urgent(self) -> float:
@@ -100,6 +105,7 @@ def needed(
     *,
     wait_s: float,
     rate_per_s: float,
+    usual_per_s: float,
     window_s: float,
     now: float,
 ) -> Needed:
@@ -108,6 +114,7 @@ def needed(
     Args:
         wait_s: the wait target.
         rate_per_s: arrivals over the last ``window_s``, those included that still wait.
+        usual_per_s: arrivals over a longer time.
     """
     clock = _Clock(runs, fleet, wait_s)
     running = [remaining_s(ran, runs.mean_s) for ran in demand.running_for_s]
@@ -123,7 +130,10 @@ def needed(
     orderly_s = max(aim + min(aim, runs.spread_s) + lead, runs.mean_s)
     coming = max(0.0, rate_per_s - demand.waiting / window_s) * lead
     in_order = ((demand.waiting + coming) * runs.mean_s + rest_s) / orderly_s
-    going_on = GOING_ON_SHARE * rate_per_s * runs.mean_s
+    going_on = GOING_ON_SHARE * usual_per_s * runs.mean_s
+    latest = None
+    later = replace(fleet, cold_start_s=2 * fleet.cold_start_s + LOOK_S)
+    spare_s = wait_s - demand.oldest_wait_s - GUARD_S - later.cold_start_s
     if demand.waiting == 0:
         # What arrives finds a slot as it is: a trickle asks for none beside a long run.
         together = max(in_order, going_on, overrunning + rest_s / orderly_s)
@@ -131,7 +141,12 @@ def needed(
     else:
         free = max(0.0, demand.present_slots - overrunning)
         on_their_way = fleet.slots * max(0, fleet.current - demand.present - demand.silent)
-        in_time = _in_time(demand, history, runs, clock, rest_s, free, on_their_way, now)
+        in_time = _in_time(demand, history, clock, rest_s, free, on_their_way, now)
+        if spare_s > 0:
+            unhurried = replace(clock, fleet=later)
+            latest = overrunning + _in_time(
+                demand, history, unhurried, rest_s, free, on_their_way, now
+            )
         together = max(in_order, in_time, going_on) + overrunning
     return Needed(
         in_order=in_order,
@@ -139,6 +154,8 @@ def needed(
         going_on=going_on,
         overrunning=overrunning,
         together=together,
+        latest=latest,
+        last_moment_in_s=max(0.0, spare_s),
     )
 
 
@@ -165,7 +182,6 @@ class _Clock:
 def _in_time(
     demand: Demand,
     history: History,
-    runs: Runs,
     clock: _Clock,
     rest_s: float,
     free: float,
@@ -173,7 +189,7 @@ def _in_time(
     now: float,
 ) -> float:
     """The slots for the tightest of all stretches of the queue, from its head on."""
-    fleet = clock.fleet
+    fleet, runs = clock.fleet, clock.runs
     groups = (
         (free, 0.0),
         (float(on_their_way), fleet.starting_s),
