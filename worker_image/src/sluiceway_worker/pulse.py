@@ -59,7 +59,8 @@ class Broker:
             prefix=channel.global_keyprefix,
             db=int(pool.connection_kwargs.get("db") or 0),
             visibility_timeout_s=float(channel.visibility_timeout),
-            run_id=_run_id(channel.client),
+            # Not by the channel's own client: an answer of kombu's may be on its way there.
+            run_id=_run_id(redis.Redis(connection_pool=channel.pool)),
         )
 
 
