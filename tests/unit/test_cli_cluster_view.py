@@ -10,8 +10,12 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from sluiceway.cli.broker_place import _look_up
+from sluiceway.cli.cluster import unavailable
 from sluiceway.cli.explain_cluster import is_meant, tell
+from sluiceway.cli.output import CommandError
 from sluiceway.cli.top_table import draw, line
+from sluiceway.kube.errors import KubeError
 from sluiceway.kube.taskqueues import TaskQueueSeen
 
 NOON = 1_764_072_000.0  # 2025-11-25T12:00:00Z
@@ -210,3 +214,23 @@ def test_a_spec_that_changed_since_is_said_to_have() -> None:
     told = list(tell(seen(generation=2), changes=0, now=NOON))
 
     assert "  its spec has changed since, and has not been looked at yet" in told
+
+
+class Refuses:
+    """An API server that does not have what is asked for."""
+
+    def __init__(self, message: str) -> None:
+        self._message = message
+
+    async def request(self, method: str, path: str) -> bytes:
+        raise KubeError(f"API server https://video: it refuses: {self._message}", status=404)
+
+
+async def test_a_taskqueue_that_is_not_there_is_told_from_a_cluster_that_knows_none() -> None:
+    absent: Any = Refuses('taskqueues.sluiceway.dev "video" not found')
+    with pytest.raises(CommandError, match="there is no TaskQueue video in namespace shop"):
+        await _look_up(absent, "shop", "video")
+    unknown: Any = Refuses("404 page not found")
+    with pytest.raises(KubeError) as raised:
+        await _look_up(unknown, "shop", "video")
+    assert "this cluster knows no TaskQueues" in str(unavailable(raised.value))

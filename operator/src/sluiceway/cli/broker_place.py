@@ -117,7 +117,8 @@ async def _look_up(client: KubeClient, namespace: str, name: str) -> BrokerPlace
     try:
         raw: dict[str, Any] = json.loads(await client.request("GET", path))
     except KubeError as exc:
-        if exc.status != NOT_FOUND:
+        # A cluster that does not know the kind answers 404, too, and names no object.
+        if exc.status != NOT_FOUND or f'"{name}"' not in str(exc):
             raise
         raise CommandError(f"there is no TaskQueue {name} in namespace {namespace}") from exc
     try:
