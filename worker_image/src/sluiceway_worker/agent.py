@@ -19,7 +19,7 @@ from celery.worker import state
 from celery.worker.request import Request
 
 from sluiceway_worker import leaving, publish, safe_settings, unstarted, wire
-from sluiceway_worker.attentive import hang_up
+from sluiceway_worker.attentive import hang_up, wait_no_longer
 from sluiceway_worker.drain import Drain, turn
 from sluiceway_worker.fail_open import FailOpen
 from sluiceway_worker.identity import Identity
@@ -52,6 +52,7 @@ def install(app: Any, *, free_slots_only: bool = False) -> None:
         free_slots_only: whether the agent is to keep the worker from prefetching.
     """
     publish.connect()
+    wait_no_longer()
     AgentStep.free_slots_only = free_slots_only
     app.steps["consumer"].add(AgentStep)
 
@@ -124,6 +125,8 @@ class Agent:
         self._call_at = consumer.timer.call_at
         consumer.timer.call_at = self._schedule
         self._ready_at: float | None = None
+        self._up_since = 0.0
+        """When it was, monotonic: a new machine's clock may be set after its first pods start."""
         self._acks = ""
         self._slots = 1
         self._timer: Any = None
@@ -144,12 +147,15 @@ class Agent:
         self.drain.attach(consumer, self.identity, by_script=by_script, finished=self._finished)
         if self._ready_at is None:
             self._look_back()
-            self._ready_at = time()
+            self._note_ready()
             conf = consumer.app.conf
             self._acks = safe_settings.describe(consumer.app.tasks, conf.task_acks_late)
             leaving.drain_first(self._take_over)
             logger.info("Sluiceway's agent is here: %s", self.identity.incarnation)
         self.pulse.connect(Broker.of_channel(channel))
+
+    def _note_ready(self) -> None:
+        self._ready_at, self._up_since = time(), monotonic()
 
     def _look_back(self) -> None:
         """Before anything is taken: what the container before this one held comes back, and
@@ -290,7 +296,7 @@ class Agent:
             running=counts.running,
             waits=counts.waits,
             wait_sum_s=counts.wait_sum_s,
-            up_s=time() - self._ready_at if self._ready_at else 0.0,
+            up_s=monotonic() - self._up_since if self._ready_at else 0.0,
             started_in_s=self._ready_at - identity.wished_at if self._ready_at else None,
             visibility_timeout_s=broker.visibility_timeout_s,
             acks=self._acks,
