@@ -3,71 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from sluiceway.api.taskqueue import TaskQueueSpec
 from sluiceway.decide import decide
-from sluiceway.decide.decision import Decision, Reason
-from sluiceway.decide.estimate import Learned, RunStats
+from sluiceway.decide.decision import Reason
 from sluiceway.decide.history import History
 from sluiceway.decide.observation import (
     Observation,
-    QueueView,
     RunTimes,
     WorkerState,
-    WorkerView,
 )
-
-NOW = 1_764_000_000.0
-
-
-def spec(concurrency: int | None = None, **scaling: Any) -> TaskQueueSpec:
-    worker = {} if concurrency is None else {"concurrency": concurrency}
-    return TaskQueueSpec.model_validate(
-        {"queues": ["video"], "worker": worker, "scaling": {"max_replicas": 40} | scaling}
-    )
-
-
-def queue(length: int | None, **fields: Any) -> QueueView:
-    return QueueView(name="video", length=length, **fields)
-
-
-def worker(name: str, state: WorkerState = WorkerState.CONSUMING, **fields: Any) -> WorkerView:
-    heard = state not in (WorkerState.STARTING,)
-    return WorkerView(name=name, state=state, incarnation=f"{name}:1" if heard else None, **fields)
-
-
-def idle_workers(number: int, **fields: Any) -> tuple[WorkerView, ...]:
-    return tuple(worker(f"w{i}", **fields) for i in range(number))
-
-
-def seen(length: int | None = 0, replicas: int = 0, **fields: Any) -> Observation:
-    given = {"queues": (queue(length),), "workers": idle_workers(replicas)} | fields
-    return Observation(at=NOW, replicas=replicas, **given)
-
-
-def knows(run_s: float | None = None, *, idle_s: float | None = None, **fields: Any) -> History:
-    """A history without a window to wait for, that has learned a run time."""
-    times = {} if run_s is None else {"t": RunStats(runs=100, sum_s=100 * run_s)}
-    learned = Learned(at=NOW - 1, rate_per_s=0.0, run_times=times, cold_start_s=5.0)
-    old: dict[str, Any] = {
-        "recommendations": ((NOW - 1000, 0),),
-        "idle_since": None if idle_s is None else NOW - idle_s,
-        "learned": learned,
-    }
-    return History(**old | fields)
-
-
-def knew_of(backlog: int, history: History) -> History:
-    """These messages were there at the last reading already."""
-    return replace(history, learned=replace(history.learned, backlog=backlog))
-
-
-DRAIN = WorkerState.DRAINING
-DRAINED = WorkerState.DRAINED
-STARTING = WorkerState.STARTING
+from tests.unit.situations import (
+    NOW,
+    STARTING,
+    idle_workers,
+    knew_of,
+    knows,
+    queue,
+    seen,
+    spec,
+    worker,
+)
 
 TABLE: dict[str, tuple[TaskQueueSpec, Observation, History, int, Reason]] = {
     # --- what demand asks for
@@ -318,128 +276,6 @@ def test_a_situation_leads_to_a_number_and_a_reason(
 
 # --- fallback -------------------------------------------------------------------------
 
-UNREADABLE = seen(None, replicas=5, broker_problem="connection refused")
-
-
-def after_unknown(readings: int, observation: Observation, **fallback: Any) -> Decision:
-    history = knows(1.0, recommendations=((NOW - 1000, 0),))
-    for _ in range(readings):
-        decision = decide(spec(fallback=fallback), observation, history, NOW)
-        history = replace(decision.history, recommendations=((NOW - 1000, 0),))
-    return decision
-
-
-@pytest.mark.parametrize(
-    ("behavior", "replicas", "desired"),
-    [
-        ("static", 8, 8),
-        ("static", 2, 2),
-        ("currentReplicas", 8, 5),
-        ("currentReplicas", 2, 5),
-        ("currentReplicasIfHigher", 8, 8),
-        ("currentReplicasIfHigher", 2, 5),
-        ("currentReplicasIfLower", 8, 5),
-        ("currentReplicasIfLower", 2, 5),
-    ],
-)
-def test_only_a_static_fallback_lowers(behavior: str, replicas: int, desired: int) -> None:
-    decision = after_unknown(4, UNREADABLE, replicas=replicas, behavior=behavior)
-    assert (decision.desired, decision.reason) == (desired, Reason.FALLBACK)
-
-
-def test_the_fallback_holds_from_the_reading_after_the_threshold() -> None:
-    fallback = {"replicas": 8, "behavior": "static", "failure_threshold": 3}
-    assert after_unknown(3, UNREADABLE, **fallback).reason is Reason.BROKER_UNKNOWN
-    assert after_unknown(4, UNREADABLE, **fallback).reason is Reason.FALLBACK
-
-
-def test_one_good_reading_starts_the_count_anew() -> None:
-    fallback = {"replicas": 8, "behavior": "static"}
-    history = after_unknown(4, UNREADABLE, **fallback).history
-    history = decide(spec(fallback=fallback), seen(1, replicas=5), history, NOW).history
-    decision = decide(spec(fallback=fallback), UNREADABLE, history, NOW)
-    assert decision.reason is Reason.BROKER_UNKNOWN
-
-
-def test_the_limits_hold_for_a_fallback() -> None:
-    assert after_unknown(4, UNREADABLE, replicas=99, behavior="static").desired == 40
-
-
-def test_a_static_fallback_lowers_without_a_broker_and_spares_what_runs() -> None:
-    busy = worker("a", WorkerState.SILENT, active=1)
-    others = tuple(worker(name, WorkerState.SILENT) for name in "bcde")
-    blind = replace(UNREADABLE, workers=(busy, *others))
-    decision = after_unknown(4, blind, replicas=0, behavior="static")
-    assert decision.desired == 1  # zero is reached by known idleness only
-    assert decision.remove == ("b", "c", "d", "e")
-    assert decision.drain == ()
-
-
-# --- leaving --------------------------------------------------------------------------
-
-
-def test_going_down_asks_first_and_lowers_only_by_who_has_drained() -> None:
-    asked = decide(spec(), seen(replicas=3), knows(1.0, idle_s=600), NOW)
-    assert asked.drain == ("w0:1", "w1:1", "w2:1")
-    assert (asked.desired, asked.replicas, asked.remove) == (0, 3, ())
-    some = (worker("w0", DRAINED), worker("w1", DRAIN, active=1), worker("w2", DRAINED))
-    seen_then = seen(replicas=3, workers=some, in_flight=0)
-    waiting = decide(spec(), seen_then, asked.history, NOW)
-    # Two that have nothing to do cost as much as a change of the number in 15 s.
-    assert (waiting.replicas, waiting.remove, waiting.wake_at) == (3, (), NOW + 15)
-    then = decide(spec(), replace(seen_then, at=NOW + 15), waiting.history, NOW + 15)
-    assert then.remove == ("w0", "w2")
-    assert then.replicas == 1
-    # A lease is held until they are gone: they must not begin again meanwhile.
-    assert then.drain == ("w0:1", "w1:1", "w2:1")
-
-
-def test_when_demand_returns_draining_workers_are_recalled_before_any_is_asked_for() -> None:
-    workers = (worker("a"), worker("b", DRAIN, active=1), worker("c", DRAINED))
-    history = knows(120.0, draining=("b:1", "c:1"))
-    decision = decide(spec(), seen(2, replicas=3, workers=workers), history, NOW)
-    assert (decision.replicas, decision.drain, decision.remove) == (3, (), ())
-
-
-def test_some_are_recalled_when_some_are_needed() -> None:
-    workers = tuple(worker(name, DRAIN) for name in "abcd")
-    history = knows(120.0, aimed=0, draining=tuple(f"{name}:1" for name in "abcd"))
-    decision = decide(spec(), seen(3, replicas=4, workers=workers), history, NOW)
-    assert (decision.desired, decision.replicas) == (3, 4)
-    assert decision.drain == ("a:1",)
-
-
-def test_workers_that_do_not_exist_go_first_and_have_no_name() -> None:
-    observation = seen(replicas=5, missing=3, workers=idle_workers(2))
-    decision = decide(spec(), observation, knows(1.0, idle_s=600), NOW)
-    assert (decision.desired, decision.replicas, decision.remove) == (0, 2, ())
-
-
-def test_a_stopping_worker_is_no_capacity_and_no_victim() -> None:
-    stopping = worker("old", WorkerState.STOPPING, active=1)
-    observation = seen(replicas=2, workers=(*idle_workers(2), stopping), in_flight=1)
-    decision = decide(spec(), observation, knows(1.0), NOW)
-    assert decision.desired == 1
-    assert decision.drain == ("w0:1",)
-
-
-def test_workers_that_do_not_report_go_by_number_and_the_cluster_chooses() -> None:
-    observation = seen(
-        replicas=3, workers=tuple(worker(n, STARTING) for n in "abc"), workers_report=False,
-        unacked=0,
-    )  # fmt: skip
-    decision = decide(spec(), observation, knows(None, idle_s=600), NOW)
-    assert (decision.replicas, decision.drain, decision.remove) == (0, (), ())
-
-
-def test_a_broker_that_cannot_be_read_recalls_nobody_by_a_write_and_removes_nobody() -> None:
-    workers = (worker("a", DRAINED), worker("b", DRAINED))
-    observation = seen(None, replicas=2, workers=workers, broker_problem="timeout")
-    decision = decide(spec(max_replicas=1), observation, knows(1.0), NOW)
-    assert (decision.desired, decision.replicas, decision.remove) == (1, 2, ())
-
-
-# --- waking ---------------------------------------------------------------------------
 
 WAKES: dict[str, tuple[TaskQueueSpec, Observation, History, float | None]] = {
     "an idle fleet at zero needs no waking": (spec(), seen(), knows(1.0, idle_s=600), None),
