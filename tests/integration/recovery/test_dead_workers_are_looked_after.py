@@ -30,6 +30,8 @@ class Ward:
         self.letters: list[int] = []
         self.untold: list[int] = []
         self.leads = True
+        self.meanwhile: Callable[[], None] = lambda: None
+        """Happens in the middle of a look, when a death is told."""
         self._told = asyncio.Event()
         self.recoveries = self.anew()
 
@@ -52,6 +54,7 @@ class Ward:
     def recovered(self, fleet: str, cause: Cause, recovered: Recovered) -> None:
         assert fleet == FLEET
         self.deaths.append((cause, recovered))
+        self.meanwhile()
         self._told.set()
 
     def dead_letters(self, fleet: str, count: int, untold: int) -> None:
@@ -217,6 +220,40 @@ async def test_news_of_an_end_is_acted_on_at_once_also_after_a_brokers_trouble(
     finally:
         running.cancel()
         await asyncio.wait([running])
+
+
+async def test_news_of_an_end_that_comes_in_the_middle_of_a_look_is_acted_on_at_once(
+    ward: Ward,
+) -> None:
+    tasks = {ward.shop.send(), ward.shop.send()}
+    ward.shop.take("w:1")
+    ward.shop.take("v:1")
+
+    def another_ends() -> None:
+        ward.meanwhile = lambda: None
+        ward.end("v")
+        ward.recoveries.touch(FLEET)
+
+    ward.meanwhile = another_ends
+    ward.end()
+    ward.recoveries.touch(FLEET)
+    for _ in range(2):
+        await ward.recoveries.look(every=False)
+    assert (len(ward.deaths), set(ward.shop.ids())) == (2, tasks)
+
+
+async def test_a_dead_workers_last_heartbeat_is_waited_out_and_no_longer(ward: Ward) -> None:
+    """Its container runs again, and was never seen ended."""
+    task = ward.shop.send()
+    ward.shop.take("w:1")
+    ward.shop.beat("w:1")
+    ward.end(before=time.time() + 1.0, if_silent=True)
+    ward.recoveries.touch(FLEET)
+    await ward.recoveries.look(every=False)
+    assert ward.shop.ids() == []
+    ward.shop.redis.delete(f"{ward.shop.prefix}sluiceway:hb:w:1")
+    await ward.recoveries.look(every=False)
+    assert (len(ward.deaths), ward.shop.ids()) == (1, [task])
 
 
 async def test_dead_letters_are_counted(ward: Ward) -> None:

@@ -34,6 +34,7 @@ from sluiceway.broker.holders import (
 from sluiceway_worker.fate import Death
 from sluiceway_worker.recovery import Place, Recovered, RecoveryError, recovery
 from sluiceway_worker.tidying import tidying
+from sluiceway_worker.wire import HEARTBEAT_TTL_MS
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,10 @@ COUNT_EVERY_S = 60.0
 """How often dead letters are counted of fleets that had no news: each is a command."""
 
 AGAIN_S = 1.0
-"""Until a look that failed is tried again."""
+"""Until a look that failed, or found the last heartbeat of a dead worker, is tried again."""
+
+LAST_HEARD_S = 2 * HEARTBEAT_TTL_MS / 1000
+"""So long after its end a heartbeat may be a dead worker's last; later it is a living one's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,10 +205,11 @@ class Recoveries:
     ) -> None:
         # Before the holders: who comes later must not be taken for one that has ended.
         ends = {charge.key: frozenset(charge.ends()) for charge in charges}
+        # What comes while this goes on is news again.
+        news = self._due & ends.keys()
+        self._due -= news
         try:
-            counted = (
-                ends if every and self._is_to_count(broker, prefix) else self._due & ends.keys()
-            )
+            counted = ends if every and self._is_to_count(broker, prefix) else news
             holders = await read_holders(broker, prefix, counted)
             for key, count in holders.letters.items():
                 if key not in self._charges:
@@ -227,7 +232,6 @@ class Recoveries:
         for charge in self._still(charges):
             self._failed.pop(charge.key, None)
             self._seen[charge.key] = ends[charge.key]
-            self._due.discard(charge.key)
 
     def _still(self, charges: list[Charge]) -> list[Charge]:
         """Those of them that are looked after as they were when the look began."""
@@ -248,11 +252,12 @@ class Recoveries:
             self._silent.pop(charge.key, None)
             return []
         now, at = self._monotonic(), self._clock()
-        proven = {
-            incarnation: end
-            for incarnation, end in ended(holders.there, charge.key, ends)
-            if not (end.if_silent and incarnation in holders.heard)
-        }
+        proven = dict(ended(holders.there, charge.key, ends))
+        for incarnation in holders.heard & proven.keys():
+            if (end := proven[incarnation]).if_silent:
+                del proven[incarnation]
+                if end.before is not None and at - end.before < LAST_HEARD_S:
+                    self._due.add(charge.key)
         deaths = [(death_of(one, end, at), end.cause) for one, end in proven.items()]
         before, silent = self._silent.get(charge.key, {}), {}
         for incarnation, holder in holders.there.items():
