@@ -19,7 +19,7 @@ from celery.worker import state
 from celery.worker.request import Request
 
 from sluiceway_worker import leaving, publish, safe_settings, unstarted, wire
-from sluiceway_worker.attentive import hang_up
+from sluiceway_worker.attentive import hang_up, wait_no_longer
 from sluiceway_worker.drain import Drain, turn
 from sluiceway_worker.fail_open import FailOpen
 from sluiceway_worker.identity import Identity
@@ -52,6 +52,7 @@ def install(app: Any, *, free_slots_only: bool = False) -> None:
         free_slots_only: whether the agent is to keep the worker from prefetching.
     """
     publish.connect()
+    wait_no_longer()
     AgentStep.free_slots_only = free_slots_only
     app.steps["consumer"].add(AgentStep)
 

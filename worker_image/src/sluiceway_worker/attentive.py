@@ -28,6 +28,10 @@ ANSWER_S = wire.HEARTBEAT_TTL_MS / 1000
 """A server that does not answer for so long is gone, and an event loop waits no longer. It
 would have to settle with its worker by then in any case."""
 
+PUBLISHED_S = 3 * ANSWER_S
+"""What is not confirmed for so long may be published once more. A server that lives should not
+come so far: then it is there twice."""
+
 NOT_HERE = {
     "READONLY": "it is a replica by now and takes no writes",
     "UNBLOCKED": "it has become a replica",
@@ -99,6 +103,13 @@ def leave_replicas() -> None:
                 setattr(owner, name, _over(below, Attentive))
 
 
+def wait_no_longer() -> None:
+    """From now on nothing in this process waits for the broker's answer without end: not a task
+    that publishes, nor Celery itself, which asks its neighbours when it has connected anew."""
+    kombu_redis.Channel.socket_timeout = PUBLISHED_S
+    kombu_redis.Channel.socket_connect_timeout = ANSWER_S
+
+
 class AttentiveQoS(kombu_redis.QoS):
     """kombu's book-keeping; what it has to do beside it can wait until there is memory."""
 
@@ -111,6 +122,9 @@ class AttentiveChannel(kombu_redis.Channel):
     """kombu's channel on such connections; it comes to be only where writes are taken."""
 
     QoS = AttentiveQoS
+    # An application's transport options come before these.
+    socket_timeout = ANSWER_S
+    socket_connect_timeout = ANSWER_S
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -135,10 +149,6 @@ class AttentiveChannel(kombu_redis.Channel):
     def _connparams(self, *args: Any, **kwargs: Any) -> Any:
         params = super()._connparams(*args, **kwargs)
         params["connection_class"] = _over(params["connection_class"], _Patient)
-        for name in ("socket_timeout", "socket_connect_timeout"):
-            # An application may have its own.
-            if name in params and params[name] is None:
-                params[name] = ANSWER_S
         return params
 
 
