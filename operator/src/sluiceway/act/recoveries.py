@@ -159,6 +159,10 @@ class Recoveries:
             known.pop(key, None)
         self._due.discard(key)
 
+    def looked_into(self, key: str) -> frozenset[End]:
+        """The ends of this fleet's workers of which what they held was looked after."""
+        return self._seen.get(key, frozenset())
+
     def touch(self, key: str) -> None:
         """Some worker of this fleet may have ended."""
         charge = self._charges.get(key)

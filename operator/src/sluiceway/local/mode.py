@@ -31,10 +31,11 @@ from sluiceway.act.unpark import unpark
 from sluiceway.api.taskqueue import TaskQueue
 from sluiceway.broker.address import AddressError, BrokerAddress, parse_address
 from sluiceway.broker.connection import Brokers
-from sluiceway.broker.holders import Cause
+from sluiceway.broker.holders import Cause, End
 from sluiceway.local.brokers import EMBEDDED, choose_brokers
 from sluiceway.local.fleet import UP_AFTER_S, Exit, ProcessFleet
 from sluiceway.local.launch import launch_of, link_agent
+from sluiceway.local.notes import Notes
 from sluiceway.local.processes import Guard
 from sluiceway.local.rundir import RunFolder
 from sluiceway.local.server import EmbeddedServer
@@ -109,6 +110,7 @@ class LocalMode:
         self._tasks: list[asyncio.Task[None]] = []
         self._failures: dict[str, str] = {}
         self._recoveries = Recoveries(self)
+        self._notes: Notes | None = None
         self._embeds = EMBEDDED in self._brokers_of.values()
         self._brokers: Brokers | None = None
         self._stopping = False
@@ -119,6 +121,7 @@ class LocalMode:
 
         Raises:
             NoServerError: an embedded server is needed and cannot be had.
+            NoRunFolderError: this user has no folder for what runs.
         """
         try:
             await self._start()
@@ -142,6 +145,7 @@ class LocalMode:
         await asyncio.gather(*(fleet.stop() for fleet in self.fleets.values()))
         # What was cut short is there at once for whoever comes next.
         await self._recoveries.look()
+        self._write_notes()
         for key in self.fleets:
             self._recoveries.drop(key)
         brokers, self._brokers = self._brokers, None
@@ -181,6 +185,7 @@ class LocalMode:
         guard = Guard()
         self._stack.push_async_callback(asyncio.to_thread, guard.close)
         guard.folder(run.path)
+        self._notes = Notes(run.path.parent / "workers")
         self.logs = settings.log_dir or run.path / "logs"
         if self._embeds:
             server = await EmbeddedServer.start(run.path, guard, settings.port)
@@ -217,7 +222,7 @@ class LocalMode:
             loop.put(fleet)
             assert watched.address is not None, "checked when this run was made"
             broker = brokers.get(watched.address)
-            self._recoveries.put(charge_of(taskqueue, broker, fleet.ends))
+            self._recoveries.put(charge_of(taskqueue, broker, partial(self._ends, fleet)))
         self._tasks = [asyncio.create_task(loop.run()) for loop in self._loops.values()]
         self._tasks.append(asyncio.create_task(self._tell(run)))
         self._tasks.append(asyncio.create_task(self._recoveries.run()))
@@ -266,7 +271,19 @@ class LocalMode:
         if untold:
             self.journal.tell(event_of_letters(fleet, untold, time.time()))
 
+    def _ends(self, fleet: ProcessFleet) -> tuple[End, ...]:
+        """The workers of this run, and of others before it, of which no process is left."""
+        return (*fleet.ends(), *(self._notes.ends() if self._notes else ()))
+
+    def _write_notes(self) -> None:
+        """Should this process be killed, the next one is told of all that may hold something."""
+        if self._notes is not None:
+            for key, fleet in self.fleets.items():
+                self._notes.keep({worker.name: worker.child.pid for worker in fleet.running})
+                self._notes.forget(end.worker for end in self._recoveries.looked_into(key))
+
     def _changed(self, loop: BrokerLoop, fleet: str) -> None:
+        self._write_notes()
         loop.touch(fleet)
         self._recoveries.touch(fleet)
 
