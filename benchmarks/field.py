@@ -80,7 +80,7 @@ class Field:
         self.redis = client
         stack.callback(client.close)
         self.kombu_url = for_kombu(url)[0] if master_name else url
-        self.options = {"master_name": master_name} if master_name else {}
+        self.options: dict[str, Any] = {"master_name": master_name} if master_name else {}
         """Of kombu's transport, beside ``kombu_url``."""
         self.folder = folder
         self._records = folder / "records.sqlite"

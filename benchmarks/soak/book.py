@@ -110,6 +110,7 @@ _COUNTED = {
     "stranded_never_started": "of the stranded never begun",
     "publishing_failed": "publishings failed",
     "operators_killed": "operators killed",
+    "supervisors_killed": "times killed",
     "letters": "dead letters",
     "rollouts": "rollouts",
     "forgotten": "tasks of which Redis itself forgot something",

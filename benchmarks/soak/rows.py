@@ -7,7 +7,17 @@ from dataclasses import dataclass
 
 from benchmarks import drains, kills
 from benchmarks.common import Result
-from benchmarks.soak import failovers, leaving, orphaned, restarts, steps, subtasks
+from benchmarks.soak import (
+    deposed,
+    failovers,
+    fallen,
+    leaving,
+    moving,
+    orphaned,
+    restarts,
+    steps,
+    subtasks,
+)
 from benchmarks.soak.scenes import scenes
 
 
@@ -152,6 +162,45 @@ ROWS = (
         part=6,
         run=failovers.run,
         never=("lost", "run_twice", "cut", "stranded", "still_held"),
+    ),
+    Row(
+        name="moves",
+        event="the broker's one address leads elsewhere, without Sentinel: primary and replica "
+        "change places and no connection is cut; all hangs and the replica leads; the primary "
+        "refuses to write for a while, in turn",
+        small=3,
+        full=60,
+        part=6,
+        run=moving.run,
+        never=(*_UNASKED, "still_held", "ended"),
+    ),
+    Row(
+        name="deposed",
+        event="a primary behind Sentinel is deposed and does not know it: cut off from Sentinels "
+        "and replica while workers reach it; frozen, and thawed when another leads, in turn",
+        small=2,
+        full=40,
+        part=4,
+        run=deposed.run,
+        never=("lost", "run_twice", "stranded", "still_held", "ended"),
+    ),
+    Row(
+        name="fallen-drain",
+        event="local mode is killed at one step of a drain after the other, and started again",
+        small=1,
+        full=20,
+        part=5,
+        run=fallen.drains,
+        never=(*_UNASKED, "still_held"),
+    ),
+    Row(
+        name="fallen-recovery",
+        event="local mode is killed at one step of a recovery after the other, and started again",
+        small=1,
+        full=40,
+        part=5,
+        run=fallen.recoveries,
+        never=(*_BY_FORCE, "still_held"),
     ),
     *(
         Row(

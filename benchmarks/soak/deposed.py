@@ -1,0 +1,117 @@
+"""A primary behind Sentinel is deposed and does not know it, under work.
+
+In turn it is cut off from Sentinels and replica, while workers and publishers still reach it;
+and it freezes, and thaws when another leads. What it confirmed after that is forgotten by Redis
+as soon as it hears of the other. Tasks of which something was forgotten are counted apart; all
+others must run once, and each worker must find to the new primary by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+from benchmarks.common import Result
+from benchmarks.field import Field, wait
+from benchmarks.kills import WORKERS, local_mode, ready
+from benchmarks.load import Load
+from benchmarks.soak.moving import ended
+from benchmarks.soak.sentinels import INNER, Member, Servers, Standing, field_with_sentinels
+from benchmarks.verdict import Verdict
+from sluiceway_worker import wire
+
+PAUSE_MS = 60_000
+"""Nobody writes to a deposed primary while it is looked into; by then it is a replica."""
+
+
+def run(times: int, seed: int) -> Result:
+    """So often; ``again_s`` is seconds until the new primary hears of all workers."""
+    with field_with_sentinels(fronted=True) as (field, servers):
+        return asyncio.run(_run(field, servers, times, random.Random(seed)))
+
+
+async def _run(field: Field, servers: Servers, times: int, chance: random.Random) -> Result:
+    forgotten: set[str] = set()
+    again_s: list[float] = []
+    async with local_mode(field) as local:
+        await ready(local)
+        with Load(field, chance) as load:
+            for number in range(times):
+                await asyncio.sleep(chance.uniform(2, 5))
+                depose = freeze if number % 2 else cut_off
+                forgotten |= await asyncio.to_thread(depose, servers, again_s.append)
+                await ready(local)
+            await asyncio.sleep(2)
+        await asyncio.to_thread(field.settle, set(load.sent) - forgotten)
+    sent = set(load.sent)
+    figures = Verdict(sent - forgotten, may_run_twice=forgotten).figures(field)
+    begun = field.events("started")
+    return figures | {
+        "published": len(sent),
+        "publishing_failed": len(load.unconfirmed),
+        "ended": ended(local),
+        "forgotten": len(forgotten),
+        "forgotten_lost": len(sent & forgotten - set(field.events("finished"))),
+        "forgotten_run_twice": sum(begun[one] > 1 for one in forgotten),
+        "again_s": again_s,
+    }
+
+
+def cut_off(servers: Servers, again: Callable[[float], None]) -> frozenset[str]:
+    """Sentinels and replica do not reach the primary any more; all others do, and go on."""
+    old, new = _roles(servers)
+    assert old.front is not None
+    old.front.hang(INNER)
+    kept = _another_leads(servers, new)
+    again(_all_are_heard(new))
+    old.client.client_pause(PAUSE_MS, all=False)
+    had = Standing.of(old.client)
+    old.front.heal()
+    servers.healthy()
+    old.client.client_unpause()
+    return had.differs(kept)
+
+
+def freeze(servers: Servers, again: Callable[[float], None]) -> frozenset[str]:
+    """It stands still, with all its connections, until another leads and all work there."""
+    old, new = _roles(servers)
+    old.freeze()
+    try:
+        kept = _another_leads(servers, new)
+        had = servers.as_it_was(old)
+        again(_all_are_heard(new))
+    finally:
+        old.thaw()
+    servers.healthy()
+    return had.differs(kept)
+
+
+def _roles(servers: Servers) -> tuple[Member, Member]:
+    servers.healthy()
+    old = servers.primary
+    assert old is not None, "they are healthy"
+    return old, next(one for one in servers.members if one is not old)
+
+
+def _another_leads(servers: Servers, new: Member) -> Standing:
+    """What the replica has when it comes to lead."""
+    wait(lambda: servers.primary is new, "the replica leads")
+    return Standing.of(new.client)
+
+
+def _all_are_heard(new: Member) -> float:
+    """Seconds until all workers consume there."""
+    began = time.monotonic()
+    names = wire.heartbeat_key("", "*")
+
+    def so() -> bool:
+        raw = [new.client.get(key) for key in new.client.scan_iter(names)]
+        beats = [wire.Heartbeat.from_json(one) for one in raw if one]
+        run_id = new.client.info("server")["run_id"]
+        mine = [one for one in beats if one.state == wire.CONSUMING and one.run_id == run_id]
+        return len(mine) == WORKERS
+
+    wait(so, "all workers are heard")
+    return round(time.monotonic() - began, 2)
