@@ -37,6 +37,8 @@ class UnderWork:
         self.scene = scene
         self.ends: dict[str, list[float]] = {}
         """When each pod was ended by force, or frozen, Unix seconds."""
+        self.deleted: dict[str, float] = {}
+        """When each of these pods was deleted by force, Unix seconds."""
         self._file = figures_file
         self._longest_s = longest_s
 
@@ -132,15 +134,18 @@ class UnderWork:
         found = self.scene.broker.client.hvals(wire.dead_key("", fleet))
         return {letter.id: letter for letter in map(wire.Letter.from_bytes, found)}
 
-    def count(self, poisoned: Mapping[Start, float] | None = None, **more: Any) -> dict[str, Any]:
+    def count(self, ended: Mapping[Start, float] | None = None, **more: Any) -> dict[str, Any]:
         """What became of every task, once nothing moves any more.
 
         Args:
-            poisoned: containers that were ended by what they ran, and when.
+            ended: other containers that have ended by force, and when.
             more: what else is written down.
         """
         self.scene.await_all_done()
-        counted = figures(self.scene.tasks, self.scene.broker, QUEUE, self.ends, poisoned) | more
+        starts = {(row[3], float(row[4])) for row in self.scene.tasks.rows()}
+        deleted = {start: self.deleted[start[0]] for start in starts if start[0] in self.deleted}
+        over = {**deleted, **(ended or {})}
+        counted = figures(self.scene.tasks, self.scene.broker, QUEUE, self.ends, over) | more
         write_down(counted, self._file)
         return counted
 

@@ -57,13 +57,15 @@ def figures(
     broker: Server,
     queue: str,
     ends: Mapping[str, list[float]],
-    poisoned: Mapping[Start, float] | None = None,
+    ended: Mapping[Start, float] | None = None,
 ) -> dict[str, Any]:
     """The counts of ``benchmarks.verdict``.
 
     Args:
         ends: when each of these pods was ended by force, or frozen: Unix seconds, rising.
-        poisoned: when each of these containers was ended by what it ran.
+            What it ran later was run in another life.
+        ended: when each of these containers was ended, or told to end, for good: whatever it
+            ran, also a moment later, was cut.
     """
     records = Records(tasks, broker, queue, ends)
     by_force = {}
@@ -71,8 +73,8 @@ def figures(
         start, number = life
         if number < len(them := ends.get(start[0], ())):
             by_force[life] = them[number]
-        elif poisoned and start in poisoned:
-            by_force[life] = poisoned[start]
+        elif ended and start in ended:
+            by_force[life] = ended[start]
     return Verdict(set(tasks.published), by_force).figures(records)
 
 
