@@ -18,8 +18,9 @@ T = TypeVar("T")
 Owned = Iterable[tuple[str, T]]
 """What series are made of, each with the labels that all of its series bear, as text."""
 
-_LINES = 500
-"""In one piece: about a millisecond, after which others have their turn."""
+_LINES = 2_500
+"""In one piece: a few milliseconds, after which others have their turn. Theirs may be ten
+times as long, and who scrapes waits no more than some ten seconds for the last piece."""
 
 
 def labelled(names: Iterable[str], values: Iterable[str]) -> str:
