@@ -111,6 +111,7 @@ _COUNTED = {
     "publishing_failed": "publishings failed",
     "operators_killed": "operators killed",
     "supervisors_killed": "times killed",
+    "unasked_failovers": "failovers that nobody asked for",
     "letters": "dead letters",
     "rollouts": "rollouts",
     "forgotten": "tasks of which Redis itself forgot something",

@@ -35,6 +35,7 @@ def run(times: int, seed: int) -> Result:
 async def _run(field: Field, servers: Servers, times: int, chance: random.Random) -> Result:
     forgotten: set[str] = set()
     again_s: list[float] = []
+    before = servers.epoch()
     async with local_mode(field) as local:
         await ready(local)
         with Load(field, chance) as load:
@@ -52,6 +53,8 @@ async def _run(field: Field, servers: Servers, times: int, chance: random.Random
         "published": len(sent),
         "publishing_failed": len(load.unconfirmed),
         "ended": ended(local),
+        # What Redis forgot by them is not told apart.
+        "unasked_failovers": servers.epoch() - before - times,
         "forgotten": len(forgotten),
         "forgotten_lost": len(sent & forgotten - set(field.events("finished"))),
         "forgotten_run_twice": sum(begun[one] > 1 for one in forgotten),
@@ -96,9 +99,20 @@ def _roles(servers: Servers) -> tuple[Member, Member]:
 
 
 def _another_leads(servers: Servers, new: Member) -> Standing:
-    """What the replica has when it comes to lead."""
+    """What the replica has when nothing comes any more; it leads when this returns.
+
+    Once it leads, whoever comes there at once would change what it has.
+    """
+    offsets: list[int] = []
+
+    def still() -> bool:
+        offsets.append(int(new.client.info("replication")["slave_repl_offset"]))
+        return offsets[-1:] == offsets[-2:-1]
+
+    wait(still, "nothing comes any more")
+    kept = Standing.of(new.client)
     wait(lambda: servers.primary is new, "the replica leads")
-    return Standing.of(new.client)
+    return kept
 
 
 def _all_are_heard(new: Member) -> float:

@@ -202,6 +202,11 @@ class Servers:
             "some more is written",
         )
 
+    def epoch(self) -> int:
+        """One more with each failover."""
+        said: dict[str, Any] = self.sentinel.sentinels[0].sentinel_master(NAME)
+        return int(said["config-epoch"])
+
     def healthy(self) -> None:
         """Wait until one leads, the other follows, and all Sentinels know of it."""
 
