@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import redis
+from kombu.asynchronous.hub import Hub
+from kombu.asynchronous.timer import Timer
 
 from sluiceway_worker import waiting
 from sluiceway_worker.fate import Death
@@ -127,6 +129,29 @@ def test_a_watcher_that_is_not_told_looks_by_itself(
     publish("m1")
     assert a.wait(PATIENCE_S).headers["id"] == "m1"
     a.connection.close()
+
+
+def test_a_watcher_that_is_told_of_what_it_cannot_take_leaves_the_loop_to_its_other_timers(
+    hand: Callable[..., Any],
+    publish: Callable[..., bytes],
+    client: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(waiting, "_POLL_S", 600.0)
+    # As while a replica leads already, and the connection that takes is to the old primary.
+    a = hand("a")
+    a.taking.idle._watch.arm = lambda lists: True
+    timer = Timer()
+    a.connection.transport.cycle.loop = Hub(timer)
+    before = scripts(client)
+    for _ in range(20):
+        a.taking.idle._look_at = 0.0
+        a.taking.turn(loops=True)
+    assert scripts(client) - before <= 2 * 20
+    assert [one.entry.canceled for one in timer.queue].count(False) == 1
+    publish("m1")
+    a.taking.idle._look_at = 0.0
+    assert a.taking.turn(loops=True) == 1
 
 
 def test_when_the_watcher_has_vanished_a_sleeper_looks_by_itself(

@@ -241,10 +241,14 @@ class Poller(kombu_redis.MultiChannelPoller):
             self._nudge.close()
         self._nudge = Nudge(loop)
 
-    def look_after(self, seconds: float) -> None:
-        """Have an event loop turn after so long at the latest."""
-        if self.loop is not None:
-            self.loop.call_later(seconds, _turn_over)
+    def look_after(self, seconds: float) -> Any:
+        """Have an event loop turn after so long at the latest.
+
+        Returns:
+            Its timer, which is to be cancelled when it is of no use any more: the loop serves
+            ten in a turn, and others wait behind them. None: no event loop turns this.
+        """
+        return None if self.loop is None else self.loop.call_later(seconds, _turn_over)
 
     def _takers(self) -> list[Any]:
         return [channel for channel in self._channels if _takes(channel)]

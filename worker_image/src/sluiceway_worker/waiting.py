@@ -72,6 +72,10 @@ class Waiting:
         self.watches = False
         """Whether it is the one that watches."""
         self._look_at = 0.0
+        self._turn: Any = None
+        """The event loop's timer for the next look."""
+        self._in_vain = False
+        """The last look found nothing, though the server had told of something."""
         self._overdue_at = 0.0
         self._slept_in = False
 
@@ -104,9 +108,16 @@ class Waiting:
         self.watches = bool(watches)
         if watches:
             heard = self._watch.arm(self._lists)
-            rest_s = {True: 0.0, False: _LOOK_S, None: _POLL_S * random.uniform(0.7, 1.3)}[heard]
+            rest_s = _LOOK_S if heard is False else _POLL_S * random.uniform(0.7, 1.3)
+            if heard and not self._in_vain:
+                rest_s = 0.0
+            # Again and again? Then the two connections lead to different servers, as while one
+            # takes the other's place.
+            self._in_vain = bool(heard)
             self._look_at = monotonic() + rest_s
-            channel.connection.cycle.look_after(rest_s)
+            if self._turn is not None:
+                self._turn.cancel()
+            self._turn = channel.connection.cycle.look_after(rest_s)
             return
         least, most = _SLEEP_S
         sleep_s = min(most, max(least, workers // _LOOKS_PER_S)) + random.randrange(2)
@@ -114,7 +125,7 @@ class Waiting:
 
     def took(self) -> None:
         """Something was there. The script that takes has given the watch up."""
-        self.watches = False
+        self.watches = self._in_vain = False
 
     def rest(self) -> None:
         """Nothing is wanted for a while: let another watch."""
