@@ -122,7 +122,9 @@ def leaves_in_order() -> Iterator[None]:
 
 
 def _as_ctrl_c(*_: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+    # Once is enough. Not SIG_IGN: a worker that is started at this moment would inherit it,
+    # and not hear that it is told to go.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     signal.raise_signal(signal.SIGINT)
 
 
