@@ -94,7 +94,8 @@ class Taking:
         """The tags of all that was taken, over this connection or an earlier one, and was
         neither acknowledged nor given back."""
         self._connections: int = before._connections + 1 if isinstance(before, Taking) else 0
-        self._holder = identity.holder.to_text(self._connections)
+        self._about_me = identity.holder
+        self._holder = self._about_me.to_text(self._connections)
         self._sure = sure
         self._number: int = before._number if isinstance(before, Taking) else 0
         self._suspects: Suspects = (
@@ -340,8 +341,10 @@ class Taking:
         ]
         self._tails = [takes.tail_for(queue) for queue in queues]
         self.idle.for_lists(self._lists)
-        holder = replace(self._identity.holder, waits=self.idle.name)
-        self._holder = holder.to_text(self._connections)
+        # Not at each turn of several queues: the broker is told anew of a text that differs.
+        if self._about_me.waits != self.idle.name:
+            self._about_me = replace(self._about_me, waits=self.idle.name)
+            self._holder = self._about_me.to_text(self._connections)
 
     def _deliver(self, queue: str, take: Take, body: bytes) -> None:
         channel = self.channel
