@@ -17,9 +17,9 @@ from benchmarks.common import Result
 from benchmarks.field import Field, wait
 from benchmarks.kills import WORKERS, local_mode, ready
 from benchmarks.load import Load
+from benchmarks.soak.failovers import told_apart
 from benchmarks.soak.moving import ended
 from benchmarks.soak.sentinels import INNER, Member, Servers, Standing, field_with_sentinels
-from benchmarks.verdict import Verdict
 from sluiceway_worker import wire
 
 PAUSE_MS = 15_000
@@ -47,18 +47,10 @@ async def _run(field: Field, servers: Servers, times: int, chance: random.Random
                 await ready(local)
             await asyncio.sleep(2)
         await asyncio.to_thread(field.settle, set(load.sent) - forgotten)
-    sent = set(load.sent)
-    figures = Verdict(sent - forgotten, may_run_twice=forgotten).figures(field)
-    begun = field.events("started")
-    return figures | {
-        "published": len(sent),
-        "publishing_failed": len(load.unconfirmed),
+    return told_apart(field, load, forgotten) | {
         "ended": ended(local),
         # What Redis forgot by them is not told apart.
         "unasked_failovers": servers.epoch() - before - times,
-        "forgotten": len(forgotten),
-        "forgotten_lost": len(sent & forgotten - set(field.events("finished"))),
-        "forgotten_run_twice": sum(begun[one] > 1 for one in forgotten),
         "again_s": again_s,
     }
 

@@ -43,6 +43,11 @@ async def _run(field: Field, servers: Servers, times: int, chance: random.Random
                 await ready(local)
             await asyncio.sleep(2)
         await asyncio.to_thread(field.settle, set(load.sent) - forgotten)
+    return told_apart(field, load, forgotten) | {"forgotten_in_step": len(by_one_in_step)}
+
+
+def told_apart(field: Field, load: Load, forgotten: set[str]) -> Result:
+    """What became of all tasks, those that Redis has forgotten something of apart."""
     sent = set(load.sent)
     figures = Verdict(sent - forgotten, may_run_twice=forgotten).figures(field)
     begun = field.events("started")
@@ -50,7 +55,6 @@ async def _run(field: Field, servers: Servers, times: int, chance: random.Random
         "published": len(sent),
         "publishing_failed": len(load.unconfirmed),
         "forgotten": len(forgotten),
-        "forgotten_in_step": len(by_one_in_step),
         "forgotten_lost": len(sent & forgotten - set(field.events("finished"))),
         "forgotten_run_twice": sum(begun[one] > 1 for one in forgotten),
     }
