@@ -264,6 +264,13 @@ def wait(holds: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -
         time.sleep(0.02)
 
 
+def heartbeats(client: redis.Redis) -> dict[str, wire.Heartbeat]:
+    """What each worker says that is heard, by incarnation."""
+    known = [text(one) for one in client.smembers(wire.workers_key(""))]
+    said: dict[str, Any] = {one: client.get(wire.heartbeat_key("", one)) for one in known}
+    return {one: wire.Heartbeat.from_json(raw) for one, raw in said.items() if raw}
+
+
 def text(raw: bytes | str) -> str:
     """What the server answered, as text."""
     return raw.decode() if isinstance(raw, bytes) else raw

@@ -22,7 +22,16 @@ import yaml
 from celery import Celery
 
 from benchmarks.common import Result
-from benchmarks.field import APP, APP_FOLDER, Field, children, fresh_field, text, wait
+from benchmarks.field import (
+    APP,
+    APP_FOLDER,
+    Field,
+    children,
+    fresh_field,
+    heartbeats,
+    text,
+    wait,
+)
 from benchmarks.load import Load
 from benchmarks.soak.dying import DRAIN, RECOVERY
 from benchmarks.verdict import Verdict
@@ -163,9 +172,7 @@ class Play:
 
     def _consuming(self) -> set[str]:
         """The incarnations that say so."""
-        known = [text(one) for one in self._field.redis.smembers(wire.workers_key(""))]
-        said = {one: self._field.redis.get(wire.heartbeat_key("", one)) for one in known}
-        beats = {one: wire.Heartbeat.from_json(raw) for one, raw in said.items() if raw}
+        beats = heartbeats(self._field.redis)
         return {one for one, beat in beats.items() if beat.state == wire.CONSUMING}
 
     def _killed_holds(self) -> bool:

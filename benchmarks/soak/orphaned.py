@@ -20,7 +20,16 @@ import yaml
 from celery import Celery
 
 from benchmarks.common import Result
-from benchmarks.field import APP, APP_FOLDER, PATIENCE_S, Field, children, fresh_field, text, wait
+from benchmarks.field import (
+    APP,
+    APP_FOLDER,
+    PATIENCE_S,
+    Field,
+    children,
+    fresh_field,
+    heartbeats,
+    wait,
+)
 from benchmarks.load import Load
 from benchmarks.soak.book import added
 from benchmarks.verdict import Verdict
@@ -118,9 +127,7 @@ def _all_consume(field: Field, workers: list[int]) -> bool:
 
 def _states(field: Field) -> dict[str, str]:
     """What each worker says that is heard, by incarnation."""
-    known = [text(one) for one in field.redis.smembers(wire.workers_key(""))]
-    said = {one: field.redis.get(wire.heartbeat_key("", one)) for one in known}
-    return {one: wire.Heartbeat.from_json(raw).state for one, raw in said.items() if raw}
+    return {one: beat.state for one, beat in heartbeats(field.redis).items()}
 
 
 def _command(pid: int) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import Result
-from benchmarks.field import APP, Field, children, fresh_field
+from benchmarks.field import APP, Field, children, fresh_field, heartbeats
 from benchmarks.load import Load
 from benchmarks.soak.dying import DRAIN, RECOVERY
 from benchmarks.soak.played import Kubelet, control_plane, kubelet
@@ -154,9 +154,7 @@ class Play:
         await self._until(so, f"{count} workers consume")
 
     def _consuming(self) -> set[str]:
-        known: Any = self._field.redis.smembers(wire.workers_key(""))
-        raw = [self._field.redis.get(wire.heartbeat_key("", one.decode())) for one in known]
-        beats = [wire.Heartbeat.from_json(one) for one in raw if one]
+        beats = heartbeats(self._field.redis).values()
         return {one.name for one in beats if one.state == wire.CONSUMING}
 
     async def _until(self, holds: Callable[[], Any], what: str) -> Any:
