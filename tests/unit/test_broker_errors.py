@@ -41,6 +41,6 @@ async def test_sentinels_that_do_not_answer_are_told_without_the_client_s_inside
     with pytest.raises(BrokerError) as raised:
         await broker.run([("PING",)])
     assert str(raised.value) == (
-        "broker sentinel://127.0.0.1:1/0?master_name=m: no Sentinel that answers knows the "
-        "server by that name, and not all answer"
+        "broker sentinel://127.0.0.1:1/0?master_name=m: no Sentinel that answers knows of "
+        "a primary by that name, and not all answer"
     )

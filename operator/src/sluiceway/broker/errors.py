@@ -98,10 +98,11 @@ def _cause(exc: BaseException, *, encrypted: bool) -> str:
 def _no_primary(exc: MasterNotFoundError) -> str:
     """The client's own words show the insides of its connections."""
     if " : " in str(exc):
-        return "no Sentinel that answers knows the server by that name, and not all answer"
+        return "no Sentinel that answers knows of a primary by that name, and not all answer"
     return (
-        "its Sentinels know no server by that name; write broker.masterName as in the "
-        "application's broker_transport_options"
+        "its Sentinels know of no primary by that name; where it is down, another is about to "
+        "lead; where the name is wrong, write broker.masterName as in the application's "
+        "broker_transport_options"
     )
 
 
