@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 
-from sluiceway.rounds import Pace, Rounds
+from sluiceway.reconcile.rounds import Pace, Rounds
 
 PACE = Pace(busy_s=2.0, idle_s=10.0)
 DAY = 1_000_000.0
