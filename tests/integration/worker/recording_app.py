@@ -113,6 +113,13 @@ def die(self: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@app.task(bind=True)
+def raise_it(self: Any, name: str) -> None:
+    """Raise what Celery does not take for a failure of the task alone."""
+    record("started", self.request.id)
+    raise {"MemoryError": MemoryError, "SystemExit": SystemExit}[name](1)
+
+
 @app.task(bind=True, rate_limit="1/m")
 def rare(self: Any) -> None:
     record("started", self.request.id)

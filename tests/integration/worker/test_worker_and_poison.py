@@ -62,16 +62,48 @@ def test_what_a_process_of_the_pool_died_of_three_times_is_a_dead_letter(
 ) -> None:
     worker = start_worker("-c", "1")
     task = queue.send("die")
-    letters = wire.dead_key("", "test/work")
-    wait_for(lambda: queue.redis.hlen(letters), "it is a dead letter")
-    wait_for(queue.empty, "and nowhere else")
-    (letter,) = map(wire.Letter.from_bytes, queue.redis.hvals(letters))
-    assert (letter.id, letter.source) == (task, "work")
-    assert [reason for _, reason, _ in letter.deaths] == ["SIGKILL of a pool process"] * 3
+    assert the_only_dead_letter(queue, wait_for) == (task, ["SIGKILL of a pool process"] * 3)
     assert records.of("started") == {task: 3}
     next_one = queue.send()
     records.wait_for("finished", next_one)
     worker.says(state=wire.CONSUMING, active=0)
+
+
+@pytest.mark.parametrize("raised", ["MemoryError", "SystemExit"])
+@pytest.mark.parametrize("pool", ["threads", "gevent"])
+def test_what_celery_fails_over_is_not_held_for_ever_by_a_pool_that_swallows_it(
+    pool: str, raised: str, queue: Any, start_worker: Any, records: Any, wait_for: Any
+) -> None:
+    worker = start_worker("-c", "2", "-P", pool)
+    task = queue.send("raise_it", raised)
+    assert the_only_dead_letter(queue, wait_for) == (task, [f"{raised} in the task"] * 3)
+    assert records.of("started") == {task: 3}
+    next_one = queue.send()
+    records.wait_for("finished", next_one)
+    worker.says(state=wire.CONSUMING, active=0)
+
+
+@pytest.mark.parametrize(
+    ("pool", "raised"),
+    [("prefork", "MemoryError"), ("solo", "MemoryError"), ("solo", "SystemExit")],
+)
+def test_what_celery_ends_its_worker_over_counts_a_death_each_time(
+    pool: str, raised: str, queue: Any, start_worker: Any, records: Any, wait_for: Any
+) -> None:
+    task = queue.send("raise_it", raised)
+    for _ in range(3):
+        assert start_worker("-c", "1", "-P", pool, ready=False).ends() == 1
+    assert the_only_dead_letter(queue, wait_for) == (task, [f"{raised} in the task"] * 3)
+    assert records.of("started") == {task: 3}
+
+
+def the_only_dead_letter(queue: Any, wait_for: Any) -> tuple[str, list[str]]:
+    """Its task's id and the reasons, once the message is nowhere else."""
+    letters = wire.dead_key("", "test/work")
+    wait_for(lambda: queue.redis.hlen(letters), "it is a dead letter")
+    wait_for(queue.empty, "and nowhere else")
+    (letter,) = map(wire.Letter.from_bytes, queue.redis.hvals(letters))
+    return letter.id, [reason for _, reason, _ in letter.deaths]
 
 
 def test_what_comes_due_while_a_suspect_runs_waits_until_that_has_ended(

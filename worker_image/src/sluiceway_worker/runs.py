@@ -10,10 +10,12 @@ pool's futures can be cancelled, and tell whether that came in time.
 from __future__ import annotations
 
 import re
+import threading
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celery.exceptions import Ignore, Reject, Retry, WorkerLostError
+from celery.utils.log import get_logger
 from celery.worker import state
 from celery.worker.request import Request
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
     from sluiceway_worker.fail_open import FailOpen
     from sluiceway_worker.ledger import Ledger
+
+logger = get_logger(__name__)
 
 _FORGET_AFTER_S = 5.0
 
@@ -187,6 +191,9 @@ class Runs:
             self._guard(_note_lost, request, args, otherwise=None)
             try:
                 return told(*args, **kwargs)
+            except Exception as exc:
+                self._guard(_hand_back, request, exc, otherwise=None)
+                raise
             finally:
                 self._handed.pop(request, None)
                 self._guard(self._note_end, request, outcome_of, args, kwargs, otherwise=None)
@@ -252,8 +259,39 @@ def _note_lost(request: Request, args: tuple[Any, ...]) -> None:
     if not isinstance(exc, WorkerLostError) or state.should_terminate:
         return
     if not getattr(request, "_already_revoked", False):
-        how = re.search(r"\((SIG\w+)\)|(exitcode \d+)", str(exc))
-        request.message.lost = f"{how[1] or how[2]} of a pool process" if how else "a pool process"
+        request.message.lost = _reason_of(str(exc))
+
+
+def _reason_of(loss: str) -> str:
+    """Celery's words for a lost run, as those of a death; never with what the task had said."""
+    if how := re.search(r"\((SIG\w+)\)", loss):
+        return f"{how[1]} of a pool process"
+    if how := re.search(r"exitcode (\d+)", loss):
+        return f"exit code {how[1]} of a pool process"
+    # A pool without processes of its own wraps what no task may raise, such as SystemExit(1).
+    how = re.match(r"(\w+)\(", loss)
+    return f"{how[1]} in the task" if how else "a pool process"
+
+
+def _hand_back(request: Request, exc: Exception) -> None:
+    """Celery failed over the end of a run: it would neither acknowledge nor give this back.
+
+    So it does with ``MemoryError`` in every pool, and with ``SystemExit`` in those without
+    processes. A pool of threads swallows the error, and the message would be held for as long
+    as the worker lives; the others end the worker, and the next one would run it again, for ever.
+    """
+    if request.acknowledged or state.should_terminate:
+        return
+    state.task_ready(request)
+    message = request.message
+    if isinstance(exc, MemoryError):
+        message.lost = "MemoryError in the task"
+    if threading.current_thread() is not threading.main_thread():
+        request.reject(requeue=True)
+        return
+    # The event loop may not turn again: what is put off until then would never be done.
+    request.acknowledged = True
+    message.reject_log_error(logger, request._connection_errors, requeue=True)
 
 
 def _nothing() -> None:
@@ -261,6 +299,9 @@ def _nothing() -> None:
 
 
 def _of_result(result: Any, *_: Any, **__: Any) -> Outcome | None:
+    if not isinstance(result, tuple):
+        # Celery tells of SystemExit in this way, where its pool has no processes.
+        return _of_error(result)
     failed, value, _runtime = result
     return _of_error(value) if failed else Outcome.DONE
 
