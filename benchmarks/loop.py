@@ -30,7 +30,7 @@ from sluiceway.cluster.specs import Specs
 from sluiceway.observe import BrokerReader, RunningWorker, Watched
 from sluiceway.observe.waking import Waking
 from sluiceway.reconcile import BrokerLoop, Pace
-from sluiceway.report.meters import FleetMeters
+from sluiceway.report.fleet_meters import FleetMeters
 from sluiceway.report.status import FleetStatus
 from sluiceway.report.status_writer import StatusWriter
 

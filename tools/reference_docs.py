@@ -24,7 +24,7 @@ from sluiceway.api.schema import structural_schema
 from sluiceway.cli.main import COMMANDS, command_named
 from sluiceway.cli.output import EXIT_CODES
 from sluiceway.guardrails.judge import RULES as GUARDRAILS
-from sluiceway.report.metrics import Metric
+from sluiceway.report.metric import Metric
 from sluiceway_worker.__main__ import USAGE
 
 ROOT = Path(__file__).resolve().parents[1]

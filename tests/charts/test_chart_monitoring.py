@@ -16,7 +16,9 @@ from charting.sets import SETS
 
 from sluiceway.decide.decision import Reason
 from sluiceway.report.celery_metrics import CELERY_METRICS
-from sluiceway.report.metrics import FLEET_GAUGES, FLEET_METRICS, OPERATOR_METRICS, Kind, Metric
+from sluiceway.report.fleet_metrics import FLEET_GAUGES, FLEET_METRICS
+from sluiceway.report.metric import Kind, Metric
+from sluiceway.report.operator_metrics import OPERATOR_METRICS
 
 ALERTS = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text(encoding="utf-8"))
 DASHBOARDS = {

@@ -15,7 +15,7 @@ from sluiceway.decide.decision import Reason
 from sluiceway.decide.observation import QueueView
 from sluiceway.observe import Watched
 from sluiceway.report.conditions import Condition, Verdict
-from sluiceway.report.meters import FleetMeters
+from sluiceway.report.fleet_meters import FleetMeters
 from sluiceway.report.status import DEMAND_KNOWN, READY, WAKING, FleetStatus, Workers
 from sluiceway.report.status_queue import NUMBERS_EVERY_S
 from sluiceway.report.status_writer import StatusWriter

@@ -36,8 +36,10 @@ from sluiceway.kube.lease import LeaseStore
 from sluiceway.kube.rate import Rate
 from sluiceway.reconcile import Pace
 from sluiceway.report.event_writer import EventWriter
+from sluiceway.report.exposition import exposition, registry_of
+from sluiceway.report.fleet_meters import FleetMeters
 from sluiceway.report.health import Heartbeats, not_ready
-from sluiceway.report.meters import FleetMeters, OperatorMeters, exposition, registry_of
+from sluiceway.report.operator_meters import OperatorMeters
 from sluiceway.report.status_writer import StatusWriter
 
 log = logging.getLogger(__name__)

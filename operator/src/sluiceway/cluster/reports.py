@@ -22,7 +22,7 @@ from sluiceway.report.deaths import event_of_letters, events_of
 from sluiceway.report.decision_log import DecisionLog
 from sluiceway.report.event_writer import EventWriter
 from sluiceway.report.events import events_between
-from sluiceway.report.meters import FleetMeters
+from sluiceway.report.fleet_meters import FleetMeters
 from sluiceway.report.notices import Notice, Subject, notice_of, notices_between
 from sluiceway.report.resource import Seen, SetupProblem, differ_in_numbers, resource_status
 from sluiceway.report.status import FleetStatus

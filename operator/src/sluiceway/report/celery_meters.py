@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from sluiceway.report.celery_metrics import BY_TASK, CELERY_GAUGES, TASK_COUNTERS, TASK_TIMES
-from sluiceway.report.metrics import FLEET_LABELS
+from sluiceway.report.metric import FLEET_LABELS
 from sluiceway.report.series import gauges_and_counters, histograms, labelled
 from sluiceway.report.status import FleetStatus
 from sluiceway.report.tally import Tally

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from sluiceway.report.metrics import FLEET_LABELS, Kind, Metric, Sample, lengths
+from sluiceway.report.fleet_metrics import lengths
+from sluiceway.report.metric import FLEET_LABELS, Kind, Metric, Sample
 from sluiceway.report.status import FleetStatus
 from sluiceway.report.tally import Sums
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from typing import TypeVar
 
-from sluiceway.report.metrics import Kind, Metric, Sample
+from sluiceway.report.metric import Kind, Metric, Sample
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Every metric of the operator, declared once: its name, its help text, its labels.
+"""Every metric of TaskQueues under our own names: its help text, its labels, what it reads.
 
 What is told of a TaskQueue is read from its newest status. A number that is not known
 is absent; it is never 0, or an alert would take a broker that is down for an empty
@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from sluiceway.broker.holders import Cause
 from sluiceway.decide.decision import Reason
 from sluiceway.report.conditions import Verdict
+from sluiceway.report.metric import FLEET_LABELS, Kind, Metric, Sample
 from sluiceway.report.status import (
     DEMAND_KNOWN,
     READY,
@@ -22,25 +22,6 @@ from sluiceway.report.status import (
     WORKERS_FAILING,
     FleetStatus,
 )
-
-
-class Kind(StrEnum):
-    """The types of Prometheus that are used."""
-
-    GAUGE = "gauge"
-    COUNTER = "counter"
-    HISTOGRAM = "histogram"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Metric:
-    """One metric as it is exposed."""
-
-    name: str
-    """With ``_total``, where it is a counter."""
-    kind: Kind
-    help: str
-    labels: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -59,10 +40,6 @@ class Counts:
     """As they are now; None where nobody has looked yet."""
 
 
-Sample = tuple[tuple[str, ...], float]
-"""Label values behind namespace and taskqueue, and the number."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FleetGauge(Metric):
     """What a TaskQueue's newest status says, labelled with its namespace and name first."""
@@ -77,9 +54,6 @@ class FleetCounter(Metric):
 
     read: Callable[[Counts], Iterable[Sample]]
     """Its series for one TaskQueue."""
-
-
-FLEET_LABELS = ("namespace", "taskqueue")
 
 
 def _one(value: float | None) -> Iterator[Sample]:
@@ -356,58 +330,3 @@ FLEET_COUNTERS: tuple[FleetCounter, ...] = (
 """What happened to a TaskQueue, told by the replica that leads."""
 
 FLEET_METRICS: tuple[Metric, ...] = (*FLEET_GAUGES, *FLEET_COUNTERS)
-
-BUILD = Metric(
-    name="sluiceway_build_info",
-    kind=Kind.GAUGE,
-    help="1, labelled with the version that runs.",
-    labels=("version",),
-)
-IS_LEADER = Metric(
-    name="sluiceway_is_leader",
-    kind=Kind.GAUGE,
-    help="1 on the one replica that acts, 0 on those that stand by.",
-)
-TICK_DURATION = Metric(
-    name="sluiceway_tick_duration_seconds",
-    kind=Kind.HISTOGRAM,
-    help="How long one look at a broker took, with deciding and acting for its TaskQueues.",
-)
-WATCH_SYNCED = Metric(
-    name="sluiceway_watch_synced",
-    kind=Kind.GAUGE,
-    help="Whether a first list of this resource was complete.",
-    labels=("resource",),
-)
-WATCH_STALE = Metric(
-    name="sluiceway_watch_stale_seconds",
-    kind=Kind.GAUGE,
-    help="For how long the view of this resource has not been known to be true; 0 while it is. "
-    "Nothing that rests on a stale view is changed.",
-    labels=("resource",),
-)
-STATUS_WRITES = Metric(
-    name="sluiceway_status_writes_total",
-    kind=Kind.COUNTER,
-    help="Writes of a status to the API server, by result: written or failed.",
-    labels=("result",),
-)
-KUBERNETES_REQUESTS = Metric(
-    name="sluiceway_kubernetes_requests_total",
-    kind=Kind.COUNTER,
-    help="Requests to the API server by verb and HTTP code; code is none where no answer came.",
-    labels=("verb", "code"),
-)
-
-OPERATOR_METRICS: tuple[Metric, ...] = (
-    BUILD,
-    IS_LEADER,
-    TICK_DURATION,
-    WATCH_SYNCED,
-    WATCH_STALE,
-    STATUS_WRITES,
-    KUBERNETES_REQUESTS,
-)
-"""What is told of the operator itself, by every replica."""
-
-TICK_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
