@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
+import redis
 
 from sluiceway.act.recoveries import Charge, Recoveries
 from sluiceway.broker.address import parse_address
@@ -76,6 +79,23 @@ async def ward(shop: Any, redis_server: Any) -> AsyncIterator[Ward]:
     ward = Ward(shop, redis_server.url)
     yield ward
     await ward.broker.close()
+
+
+@pytest.fixture
+def lose_disk(redis_server: Any) -> Callable[[], None]:
+    """Have the server find that it cannot write to its disk: it takes no writes from then on."""
+
+    def lose_disk() -> None:
+        client = redis_server.client()
+        client.config_set("save", "3600 1000000")
+        client.config_set("stop-writes-on-bgsave-error", "yes")
+        shutil.rmtree(client.config_get("dir")["dir"])
+        with suppress(redis.ResponseError):
+            client.bgsave()
+        while client.info("persistence")["rdb_last_bgsave_status"] != "err":
+            time.sleep(0.02)
+
+    return lose_disk
 
 
 async def test_what_an_ended_worker_held_comes_back_and_is_told_once(ward: Ward) -> None:
@@ -163,6 +183,60 @@ async def test_who_is_heard_again_begins_its_silence_anew(ward: Ward) -> None:
     ward.now = 1300.0
     await ward.recoveries.look()
     assert ward.shop.held("w:1") == 0
+
+
+@pytest.mark.parametrize("refuses", ["maxmemory", "min-replicas-to-write", "disk"])
+async def test_while_a_broker_takes_no_heartbeats_silence_proves_nothing(
+    refuses: str, ward: Ward, redis_server: Any, lose_disk: Callable[[], None]
+) -> None:
+    client = redis_server.client()
+    task = ward.shop.send()
+    ward.shop.take("w:1")
+    await ward.recoveries.look()
+    if refuses == "disk":
+        lose_disk()
+    else:
+        client.config_set(refuses, 1)
+    # Whoever lives is as silent as whoever is dead.
+    for ward.now in (10.0, 1e4):
+        await ward.recoveries.look()
+        assert (ward.shop.held("w:1"), ward.deaths) == (1, [])
+    client.config_set(*("save", "") if refuses == "disk" else (refuses, 0))
+    for ward.now in (10_010.0, 10_020.0, 10_619.0):
+        await ward.recoveries.look()
+        assert (ward.shop.held("w:1"), ward.deaths) == (1, [])
+    ward.now = 10_620.0
+    await ward.recoveries.look()
+    assert (ward.shop.ids(), len(ward.deaths)) == ([task], 1)
+
+
+async def test_a_lost_nodes_workers_may_not_be_heard_by_a_full_broker_and_live(
+    ward: Ward, redis_server: Any
+) -> None:
+    """As where somebody took the wrong machine for gone: who is heard keeps what it holds."""
+    task = ward.shop.send()
+    ward.shop.take("w:1")
+    redis_server.client().config_set("maxmemory", 1)
+    ward.end(cause=Cause.NODE, if_silent=True)
+    await ward.recoveries.look()
+    assert (ward.shop.held("w:1"), ward.recoveries.looked_into(FLEET)) == (1, frozenset())
+    redis_server.client().config_set("maxmemory", 0)
+    for ward.now in (10.0, 20.0):
+        assert ward.deaths == []
+        await ward.recoveries.look()
+    assert (ward.shop.ids(), len(ward.deaths)) == ([task], 1)
+    assert ward.recoveries.looked_into(FLEET) == frozenset(ward.ends)
+
+
+async def test_a_proven_death_is_acted_on_though_the_brokers_memory_is_full(
+    ward: Ward, redis_server: Any
+) -> None:
+    task = ward.shop.send()
+    ward.shop.take("w:1")
+    redis_server.client().config_set("maxmemory", 1)
+    ward.end()
+    await ward.recoveries.look()
+    assert ward.shop.ids() == [task]
 
 
 async def test_who_works_on_without_a_word_is_not_buried_at_every_look(ward: Ward) -> None:

@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from sluiceway.act.silence import LAST_HEARD_S, Silence
 from sluiceway.api.taskqueue import TaskQueue
 from sluiceway.broker.connection import Broker
 from sluiceway.broker.errors import BrokerError
@@ -34,7 +35,6 @@ from sluiceway.broker.holders import (
 from sluiceway_worker.fate import Death
 from sluiceway_worker.recovery import Place, Recovered, RecoveryError, recovery
 from sluiceway_worker.tidying import tidying
-from sluiceway_worker.wire import HEARTBEAT_TTL_MS
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +52,6 @@ COUNT_EVERY_S = 60.0
 
 AGAIN_S = 1.0
 """Until a look that failed, or found the last heartbeat of a dead worker, is tried again."""
-
-LAST_HEARD_S = 2 * HEARTBEAT_TTL_MS / 1000
-"""So long after its end a heartbeat may be a dead worker's last; later it is a living one's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,8 +125,7 @@ class Recoveries:
         """The ends that were looked into, by fleet."""
         self._due: set[str] = set()
         """Fleets of which there is news, or of which a look failed."""
-        self._silent: dict[str, dict[str, float]] = {}
-        """Since when nothing has been heard, by fleet and incarnation, monotonic."""
+        self._silence = Silence(monotonic=monotonic)
         self._tidied: dict[tuple[Broker, str], float] = {}
         """When each place was tidied, monotonic. Not at first: not all fleets are known yet."""
         self._counted: dict[tuple[Broker, str], float] = {}
@@ -155,8 +151,9 @@ class Recoveries:
         charge = self._charges.get(key)
         if charge is None or (broker is not None and charge.broker is not broker):
             return
-        for known in (self._charges, self._seen, self._failed, self._silent, self._letters):
+        for known in (self._charges, self._seen, self._failed, self._letters):
             known.pop(key, None)
+        self._silence.forget(key)
         self._due.discard(key)
 
     def looked_into(self, key: str) -> frozenset[End]:
@@ -200,6 +197,7 @@ class Recoveries:
         if every:
             self._tidied = {one: at for one, at in self._tidied.items() if one in places}
             self._counted = {one: at for one, at in self._counted.items() if one in places}
+            self._silence.keep(places)
         await asyncio.gather(
             *(self._look(*place, them, every=every) for place, them in places.items())
         )
@@ -214,7 +212,7 @@ class Recoveries:
         self._due -= news
         try:
             counted = ends if every and self._is_to_count(broker, prefix) else news
-            holders = await read_holders(broker, prefix, counted)
+            holders = await self._read(broker, prefix, counted)
             for key, count in holders.letters.items():
                 if key not in self._charges:
                     continue
@@ -235,7 +233,19 @@ class Recoveries:
             return
         for charge in self._still(charges):
             self._failed.pop(charge.key, None)
-            self._seen[charge.key] = ends[charge.key]
+            deaf = self._silence.is_deaf((broker, prefix))
+            self._seen[charge.key] = frozenset(
+                end for end in ends[charge.key] if not (deaf and end.if_silent)
+            )
+
+    async def _read(self, broker: Broker, prefix: str, counted: Iterable[str]) -> Holders:
+        try:
+            holders = await read_holders(broker, prefix, counted)
+        except BrokerError:
+            self._silence.unread((broker, prefix))
+            raise
+        self._silence.read((broker, prefix), holders.refused)
+        return holders
 
     def _still(self, charges: list[Charge]) -> list[Charge]:
         """Those of them that are looked after as they were when the look began."""
@@ -253,26 +263,30 @@ class Recoveries:
         self, charge: Charge, holders: Holders, ends: Iterable[End]
     ) -> list[tuple[Death, Cause]]:
         if not holders.there:
-            self._silent.pop(charge.key, None)
+            self._silence.forget(charge.key)
             return []
-        now, at = self._monotonic(), self._clock()
+        place, at = (charge.broker, charge.prefix), self._clock()
         proven = dict(ended(holders.there, charge.key, ends))
-        for incarnation in holders.heard & proven.keys():
-            if (end := proven[incarnation]).if_silent:
-                del proven[incarnation]
-                if end.before is not None and at - end.before < LAST_HEARD_S:
+        for incarnation in [one for one, end in proven.items() if end.if_silent]:
+            if incarnation in holders.heard:
+                before = proven.pop(incarnation).before
+                if before is not None and at - before < LAST_HEARD_S:
                     self._due.add(charge.key)
+            elif self._silence.is_deaf(place):
+                del proven[incarnation]
         deaths = [(death_of(one, end, at), end.cause) for one, end in proven.items()]
-        before, silent = self._silent.get(charge.key, {}), {}
-        for incarnation, holder in holders.there.items():
-            if holder.fleet != charge.key or incarnation in proven or incarnation in holders.heard:
-                continue
-            since = silent[incarnation] = before.get(incarnation, now)
-            if now - since >= charge.silent_after_s:
-                reason = f"silent for {now - since:.0f} s"
+        unheard = [
+            incarnation
+            for incarnation, holder in holders.there.items()
+            if holder.fleet == charge.key
+            and incarnation not in proven
+            and incarnation not in holders.heard
+        ]
+        for incarnation, silent_s in self._silence.of(charge.key, place, unheard).items():
+            if silent_s >= charge.silent_after_s:
+                reason = f"silent for {silent_s:.0f} s"
                 death = Death(incarnation=incarnation, at=at, reason=reason, proven=False)
                 deaths.append((death, Cause.SILENCE))
-        self._silent[charge.key] = silent
         return deaths
 
     async def _recover(self, charge: Charge, death: Death, cause: Cause) -> None:
@@ -284,7 +298,7 @@ class Recoveries:
         )
         recovered = await carry_out(charge.broker, steps)
         # Who takes on without a heartbeat is not buried at every look from here on.
-        self._silent.get(charge.key, {}).pop(death.incarnation, None)
+        self._silence.begin_anew(charge.key, death.incarnation)
         if not recovered.lives:
             self._told.recovered(charge.key, cause, recovered)
         if recovered.dead:

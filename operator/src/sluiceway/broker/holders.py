@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from sluiceway.broker.connection import Broker
 from sluiceway.broker.errors import BrokerError, sentence
+from sluiceway.broker.scripts import Command
 from sluiceway_worker.fate import Death
 from sluiceway_worker.wire import Holder, dead_key, heartbeat_key, holders_key
 
@@ -71,6 +72,8 @@ class Holders:
     """Those of them that have a heartbeat."""
     letters: Mapping[str, int]
     """Fleet → how many dead letters it has."""
+    refused: str = ""
+    """Why no heartbeat can be written at this moment, as a sentence; "" where one can."""
 
 
 def ended(
@@ -109,14 +112,22 @@ async def read_holders(broker: Broker, prefix: str, fleets: Iterable[str]) -> Ho
     )
     pairs = raw.items() if isinstance(raw, dict) else zip(raw[::2], raw[1::2], strict=True)
     there = {name.decode("utf-8", "replace"): Holder.from_text(text) for name, text in pairs}
-    heard = []
+    heard, refused = [], ""
     if there:
-        beats = [("EXISTS", heartbeat_key(prefix, one)) for one in there]
-        heard = _checked(broker, await broker.run(beats))
+        beats: list[Command] = [("EXISTS", heartbeat_key(prefix, one)) for one in there]
+        # Nobody's heartbeat, which is never there, so that nothing is written. A server that
+        # takes no writes, or has no memory, refuses it as it does its workers'.
+        tried: Command = ("SET", heartbeat_key(prefix, ""), "", "XX", "PX", 1)
+        *heard, trial = await broker.run([*beats, tried])
+        _checked(broker, heard)
+        # What we may not write says nothing of what workers may.
+        if isinstance(trial, ResponseError) and not isinstance(trial, NoPermissionError):
+            refused = sentence(trial, broker.address)
     return Holders(
         there=there,
         heard=frozenset(one for one, beats in zip(there, heard, strict=True) if beats),
         letters=dict(zip(named, counts, strict=True)),
+        refused=refused,
     )
 
 
