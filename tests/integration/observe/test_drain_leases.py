@@ -38,6 +38,15 @@ async def test_nothing_to_ask_needs_no_broker(broker, redis_server):
     await hold_leases(broker, prefix="", asker="operator")
 
 
+async def test_a_full_brokers_workers_can_be_asked_all_the_same(broker, redis_server):
+    client = redis_server.client()
+    client.config_set("maxmemory", 1)
+    await hold_leases(broker, prefix="", asker="operator", hold=["a"])
+    assert client.exists(drain_key("", "a"))
+    await hold_leases(broker, prefix="", asker="operator", withdraw=["a"])
+    assert not client.exists(drain_key("", "a"))
+
+
 async def test_a_broker_that_takes_no_commands_is_an_error_with_a_sentence(broker, redis_server):
     redis_server.client().execute_command("ACL", "SETUSER", "default", "-set")
     with pytest.raises(BrokerError, match="permission is missing"):

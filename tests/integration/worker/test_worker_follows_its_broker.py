@@ -189,6 +189,32 @@ def test_a_full_server_is_worked_off(
     assert worker.process.poll() is None
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_full_server_s_workers_are_heard_as_ever(
+    way: str, pair: Pair, queue: Any, start_worker: Any, records: Any
+) -> None:
+    """Silent ones would be taken for dead, and what they run be given to others."""
+    worker = start_worker("-c", "1", **WAYS[way])
+    running = queue.send("work", 1)
+    records.wait_for("started", running)
+    worker.says(active=1)
+    pair.leads.client().config_set("maxmemory", 1)
+    records.wait_for("finished", running)
+    worker.says(active=0, processed=1)
+
+
+def test_what_a_full_server_s_workers_run_does_not_pass_the_visibility_timeout(
+    pair: Pair, queue: Any, start_worker: Any, records: Any, wait_for: Any
+) -> None:
+    start_worker("-c", "1", TEST_VISIBILITY_S="20")
+    running = queue.send("work", 60)
+    records.wait_for("started", running)
+    client = pair.leads.client()
+    client.config_set("maxmemory", 1)
+    ((tag, before),) = client.zrange("unacked_index", 0, -1, withscores=True)
+    wait_for(lambda: client.zscore("unacked_index", tag) > before, "it is renewed")
+
+
 def test_a_publisher_with_the_stamp_follows_the_address(pair: Pair, wait_for: Any) -> None:
     sluiceway_worker.stamp()
     with Celery(broker=pair.url, set_as_current=False) as web:

@@ -3,6 +3,9 @@
 It has a connection of its own with short timeouts, so that neither the broker's trouble
 nor a task that runs in the worker's main thread (solo) holds it up, nor does it ever hold
 up the worker. One round trip a beat: the heartbeat is written, the lease is read.
+
+A server whose memory is full refuses that, and its workers would fall silent while they work
+it free. It lets a script go on that has begun with what needs no memory, so it is told by one.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import redis
 from celery.utils.log import get_logger
 
 from sluiceway_worker import wire
+from sluiceway_worker.attentive import word_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +38,19 @@ _BACK_OFF_S = (1.0, 2.0, 4.0, 5.0)
 _GAPS_S = (0.1, 0.1, 0.2, 0.4)
 """Beats on change are at least so far apart: a single change is told at once, under a
 steady stream of changes the gap grows to the last value, so that it stays cheap."""
+
+TELL_WHILE_FULL = """
+-- A server without memory refuses a script by its first write. This one needs none.
+redis.call('SREM', KEYS[2], '')
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('SADD', KEYS[2], ARGV[3])
+return redis.call('GET', KEYS[3])
+"""
+"""Write a heartbeat that takes the place of the last one, and read the lease.
+
+KEYS: the heartbeat, the set of workers, the lease. ARGV: the heartbeat, for how long it lives
+(ms), the incarnation.
+"""
 
 
 @dataclass(frozen=True)
@@ -107,6 +124,8 @@ class Pulse:
         self._stopped = False
         self._failures = 0
         self._facts_until = 0.0
+        self._full = False
+        """Whether the broker had no memory when the last heartbeat went without a script."""
         self.run_id = ""
         self.clock_offset_s = 0.0
         """The broker's clock minus this machine's."""
@@ -206,15 +225,7 @@ class Pulse:
             before.client.connection_pool.disconnect()
         try:
             self._refresh_facts(broker)
-            with broker.client.pipeline(transaction=False) as pipe:
-                pipe.set(
-                    wire.heartbeat_key(broker.prefix, self._incarnation),
-                    self._compose(self, broker).to_json(),
-                    px=wire.HEARTBEAT_TTL_MS,
-                )
-                pipe.sadd(wire.workers_key(broker.prefix), self._incarnation)
-                pipe.get(wire.drain_key(broker.prefix, self._incarnation))
-                *_, lease = pipe.execute()
+            lease = self._tell(broker, self._compose(self, broker).to_json())
             self._on_beat(broker.client)
         except (redis.RedisError, OSError) as exc:
             if self._failures == 0:
@@ -229,6 +240,29 @@ class Pulse:
         self._on_lease(lease is not None)
         return wire.HEARTBEAT_EVERY_S
 
+    def _tell(self, broker: Broker, text: str) -> Any:
+        """Write the heartbeat; the lease, None where there is none."""
+        prefix, me = broker.prefix, self._incarnation
+        keys = (
+            wire.heartbeat_key(prefix, me),
+            wire.workers_key(prefix),
+            wire.drain_key(prefix, me),
+        )
+        if not self._full:
+            try:
+                with broker.client.pipeline(transaction=False) as pipe:
+                    pipe.set(keys[0], text, px=wire.HEARTBEAT_TTL_MS)
+                    pipe.sadd(keys[1], me)
+                    pipe.get(keys[2])
+                    return pipe.execute()[-1]
+            except redis.RedisError as exc:
+                # An attentive connection has lost itself over it.
+                if word_of(exc.__cause__ or exc) != "OOM":
+                    raise
+        lease = broker.client.eval(TELL_WHILE_FULL, 3, *keys, text, wire.HEARTBEAT_TTL_MS, me)
+        self._full = True
+        return lease
+
     def _refresh_facts(self, broker: Broker) -> None:
         """Which server this is, and what its clock says; asked anew after a failover."""
         if monotonic() < self._facts_until:
@@ -241,6 +275,7 @@ class Pulse:
         except redis.ResponseError:
             pass  # Not permitted: what is not known is said as "" and no offset.
         self._facts_until = monotonic() + _REFRESH_FACTS_S
+        self._full = False
         self._follow(broker)
 
     def _follow(self, broker: Broker) -> None:

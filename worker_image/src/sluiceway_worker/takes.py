@@ -215,6 +215,8 @@ the latest take first, so that their order is as it was.
 
 RENEW = Script(
     """
+-- A server without memory refuses a script by its first write. This one needs none.
+redis.call('ZREM', KEYS[1], '')
 for i = 2, #ARGV do redis.call('ZADD', KEYS[1], 'XX', ARGV[1], ARGV[i]) end
 return #ARGV - 1
 """
