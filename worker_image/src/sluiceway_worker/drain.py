@@ -21,9 +21,11 @@ from celery.utils.log import get_logger
 from celery.worker import state
 
 from sluiceway_worker import unstarted, wire
+from sluiceway_worker.door import door_of
 from sluiceway_worker.giveback import GiveBack
+from sluiceway_worker.hearing import Hearing
 from sluiceway_worker.holding import Holding
-from sluiceway_worker.intake import BROKER_ERRORS, Intake
+from sluiceway_worker.intake import BROKER_ERRORS
 from sluiceway_worker.runs import Later, eta_of
 from sluiceway_worker.taking import Taking
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from celery.worker.request import Request
 
+    from sluiceway_worker.door import Door
     from sluiceway_worker.finished import Asks
     from sluiceway_worker.identity import Identity
     from sluiceway_worker.orders import Orders
@@ -47,9 +50,6 @@ _LOOK_AGAIN_S = 0.05
 _ACKS_S = 0.25
 """Acknowledgements leave on the loop's next turns. What is still held so much later was
 left unacknowledged on purpose, and is kombu's to restore when the worker goes."""
-
-_SILENCE_S = wire.HEARTBEAT_TTL_MS / 1000
-"""A worker whose heartbeat is gone may be taken for dead, and its messages be elsewhere."""
 
 _RENEWALS = 4
 _RENEW_S = 60.0
@@ -78,7 +78,7 @@ class Drain:
         self._changed = changed
         self._failed = failed
         self._consumer: Any = None
-        self._intake: Intake | Taking | None = None
+        self._intake: Door | None = None
         self._giver: GiveBack | None = None
         self._holding: Holding | None = None
         self._door = Lock()
@@ -86,9 +86,8 @@ class Drain:
         self._parted = False
         self._idle_since: float | None = None
         self._look = False
-        self._heard_at = float("inf")
+        self._hearing = Hearing()
         self._renewed_at = float("-inf")
-        self._doubt = False
         self.scheduled: dict[Request, Later] = {}
         """Requests held for a future ETA."""
         self.drained = False
@@ -128,8 +127,16 @@ class Drain:
             by_script: whether messages are to be taken by script, if the server allows it.
             finished: says of what comes back whether it is known to have succeeded.
         """
-        first = self._intake is None
-        self._intake = self._door_of(consumer.task_consumer.channel, identity, by_script, finished)
+        before = self._intake
+        self._intake = door_of(
+            consumer.task_consumer.channel,
+            identity,
+            by_script=by_script,
+            sure=lambda: not self._silent,
+            failed=self._failed,
+            finished=finished,
+            before=before,
+        )
         self._giver = GiveBack(self._intake, self._giver)
         self._consumer = consumer
         self._parted = False
@@ -145,8 +152,7 @@ class Drain:
         self.scheduled.clear()
         self.refresh()
         self._catch_up()
-        self._doubt = not first
-        self._heard_at = monotonic()
+        self._hearing.connected(anew=before is not None)
         self._compare()
 
     def detach(self) -> None:
@@ -172,7 +178,7 @@ class Drain:
             self.scheduled[request] = Later(due, due - time())
 
     @property
-    def door(self) -> Intake | Taking | None:
+    def door(self) -> Door | None:
         """What messages come through now; None before the first connection."""
         return self._intake
 
@@ -248,9 +254,7 @@ class Drain:
             redis.RedisError: what is held could not be renewed.
         """
         now = monotonic()
-        if now - self._heard_at > _SILENCE_S:
-            self._doubt = True
-        self._heard_at = now
+        self._hearing.heard(now)
         intake = self._intake
         if isinstance(intake, Taking):
             timeout_s = float(intake.channel.visibility_timeout)
@@ -310,7 +314,7 @@ class Drain:
         """Whether what this worker knows of its messages may be out of date."""
         if self._let_go or not isinstance(self._intake, Taking):
             return False
-        return self._doubt or monotonic() - self._heard_at > _SILENCE_S
+        return self._hearing.in_doubt
 
     def _compare(self) -> None:
         """Make memory and Redis agree again, after a lost connection or a freeze.
@@ -326,38 +330,13 @@ class Drain:
         except BROKER_ERRORS as exc:
             logger.info("Nothing is taken until the broker says what is held: %s", exc)
             return
-        self._heard_at = monotonic()
-        self._doubt = False
+        self._hearing.squared()
 
     def look(self) -> None:
         """Have the next turn look closely, whatever it is that changed."""
         self._look = True
 
-    def _door_of(
-        self, channel: Any, identity: Identity, by_script: bool, finished: Asks | None
-    ) -> Intake | Taking:
-        """The door for a new channel. How messages are taken is decided once."""
-        before = self._intake
-        if not by_script or isinstance(before, Intake):
-            return Intake(channel, before if isinstance(before, Intake) else None)
-        taking = Taking(
-            channel,
-            identity,
-            sure=lambda: not self._silent,
-            failed=self._failed,
-            finished=finished,
-            before=before,
-        )
-        refusal = taking.refusal()
-        if refusal is not None:
-            logger.info("Tasks are taken with BRPOP, for the broker refuses a script: %s", refusal)
-            return Intake(channel)
-        channel.take_by(taking)
-        if before is None:
-            logger.info("Tasks are taken by a script, each on the books from its take on")
-        return taking
-
-    def _settle(self, intake: Intake | Taking) -> None:
+    def _settle(self, intake: Door) -> None:
         if self._consumer.pool.is_green and not intake.stuck:
             # The consumer's greenlet waits at that socket, and reads it.
             intake.hasten()

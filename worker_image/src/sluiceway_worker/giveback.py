@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from celery.worker.request import Request
 
-    from sluiceway_worker.taking import Taking
+    from sluiceway_worker.door import Door
 
 logger = get_logger(__name__)
 
@@ -42,7 +42,7 @@ class GiveBack:
         before: the giver of the connection before this one, where there was one.
     """
 
-    def __init__(self, intake: Intake | Taking, before: GiveBack | None = None) -> None:
+    def __init__(self, intake: Door, before: GiveBack | None = None) -> None:
         self._intake = intake
         self._waiting: list[Any] = [] if before is None else before._waiting
 

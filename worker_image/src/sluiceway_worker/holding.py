@@ -34,10 +34,9 @@ if TYPE_CHECKING:
 
     from celery.worker.request import Request
 
+    from sluiceway_worker.door import Door
     from sluiceway_worker.giveback import GiveBack
-    from sluiceway_worker.intake import Intake
     from sluiceway_worker.runs import Runs
-    from sluiceway_worker.taking import Taking
 
 logger = get_logger(__name__)
 
@@ -56,7 +55,7 @@ class Holding:
 
     def __init__(
         self,
-        intake: Intake | Taking,
+        intake: Door,
         giver: GiveBack,
         runs: Runs,
         *,

@@ -26,7 +26,7 @@ from celery.utils.log import get_logger
 
 from sluiceway_worker import parked, wire
 from sluiceway_worker.giveback import tail_of
-from sluiceway_worker.intake import BROKER_ERRORS, Intake, Taken
+from sluiceway_worker.intake import BROKER_ERRORS, Taken
 from sluiceway_worker.takes import Take
 from sluiceway_worker.taking import Taking
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from celery.worker.request import Request
 
+    from sluiceway_worker.door import Door
     from sluiceway_worker.drain import Drain
 
 logger = get_logger(__name__)
@@ -170,7 +171,7 @@ def after_s() -> float:
         return wire.PARK_AFTER_S
 
 
-def park(door: Intake | Taking, fleet: str, message: Any, eta: float) -> int:
+def park(door: Door, fleet: str, message: Any, eta: float) -> int:
     """Move a message that this worker holds to the parked ones.
 
     Args:
