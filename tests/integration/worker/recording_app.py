@@ -12,9 +12,11 @@ import signal
 import sqlite3
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from kombu.exceptions import OperationalError
 
 app = Celery("recording_app")
 app.conf.update(
@@ -25,6 +27,7 @@ app.conf.update(
         "ack_emulation": not os.environ.get("TEST_NO_ACKS"),
     },
     task_ignore_result=True,
+    result_backend=os.environ.get("TEST_RESULTS"),
     task_default_queue="work",
     worker_hijack_root_logger=False,
     worker_cancel_long_running_tasks_on_connection_loss=bool(os.environ.get("TEST_CANCEL")),
@@ -63,11 +66,23 @@ def record(event: str, task_id: str) -> None:
         db.commit()
 
 
+def wait_for(gate: str) -> None:
+    while not Path(gate).exists():
+        time.sleep(0.02)
+
+
 @app.task(bind=True)
 def work(self: Any, seconds: float = 0.0) -> None:
     record("started", self.request.id)
     time.sleep(seconds)
     record("finished", self.request.id)
+
+
+@app.task(bind=True, ignore_result=False)
+def work_with_result(self: Any) -> str:
+    record("started", self.request.id)
+    record("finished", self.request.id)
+    return "done"
 
 
 @app.task(bind=True)
@@ -95,6 +110,35 @@ def retry_once(self: Any) -> None:
     if self.request.retries == 0:
         raise self.retry(countdown=0)
     record("finished", self.request.id)
+
+
+@app.task(bind=True, max_retries=1)
+def retry_behind(self: Any, gate: str) -> None:
+    """Retry once a file of that name exists."""
+    record("started", self.request.id)
+    if self.request.retries == 0:
+        wait_for(gate)
+        raise self.retry(countdown=0)
+    record("finished", self.request.id)
+
+
+@app.task(bind=True)
+def end_behind(self: Any, gate: str) -> None:
+    """End once a file of that name exists."""
+    record("started", self.request.id)
+    wait_for(gate)
+    record("finished", self.request.id)
+
+
+@app.task(bind=True)
+def publish_behind(self: Any, gate: str) -> None:
+    """Publish once a file of that name exists; ``refused`` where it is not taken."""
+    record("started", self.request.id)
+    wait_for(gate)
+    try:
+        work.delay()
+    except OperationalError:
+        record("refused", self.request.id)
 
 
 @app.task(bind=True)

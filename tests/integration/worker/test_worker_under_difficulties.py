@@ -101,6 +101,18 @@ def test_a_child_that_dies_is_a_failed_run_and_its_task_runs_again(
     assert beat.failed == 1
 
 
+@pytest.mark.parametrize("pool", ["prefork", "threads", "gevent"])
+def test_a_result_that_cannot_be_stored_keeps_neither_slot_nor_message(
+    pool: str, queue: Any, start_worker: Any, records: Any, wait_for: Any
+) -> None:
+    worker = start_worker("-c", "1", "-P", pool, TEST_RESULTS="redis://127.0.0.1:1/0")
+    tasks = [queue.send("work_with_result") for _ in range(3)]
+    records.wait_for("finished", *tasks)
+    wait_for(queue.empty, "acknowledged")
+    worker.says(active=0, state=wire.CONSUMING)
+    assert records.of("started") == dict.fromkeys(tasks, 1)
+
+
 def test_a_task_over_its_time_limit_is_a_failed_run(
     queue: Any, start_worker: Any, records: Any
 ) -> None:

@@ -9,17 +9,15 @@ pool's futures can be cancelled, and tell whether that came in time.
 
 from __future__ import annotations
 
-import re
-import threading
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from celery.exceptions import Ignore, Reject, Retry, WorkerLostError
-from celery.utils.log import get_logger
+from celery.exceptions import Ignore, Reject, Retry
 from celery.worker import state
 from celery.worker.request import Request
 
 from sluiceway_worker.ledger import Outcome
+from sluiceway_worker.untold import exception_in, hand_back, note_lost, swallows_errors, telling
 from sluiceway_worker.wire import STAMP_HEADER
 from sluiceway_worker.work import exception_of, queue_of
 
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 
     from sluiceway_worker.fail_open import FailOpen
     from sluiceway_worker.ledger import Ledger
-
-logger = get_logger(__name__)
 
 _FORGET_AFTER_S = 5.0
 
@@ -91,6 +87,8 @@ class Runs:
         for name, outcome_of in _OUTCOMES.items():
             if options.get(name) is not None:
                 options[name] = self._ended(request, options[name], outcome_of)
+        if swallows_errors(self._pool):
+            target = telling(target, options["error_callback"])
         self._handed[request] = None
         try:
             result = self._apply_async(target, args, kwargs, **options)
@@ -188,11 +186,11 @@ class Runs:
         outcome_of: Callable[..., Outcome | None],
     ) -> Callable[..., Any]:
         def ended(*args: Any, **kwargs: Any) -> Any:
-            self._guard(_note_lost, request, args, otherwise=None)
+            self._guard(note_lost, request, args, otherwise=None)
             try:
                 return told(*args, **kwargs)
             except Exception as exc:
-                self._guard(_hand_back, request, exc, otherwise=None)
+                self._guard(hand_back, request, exc, otherwise=None)
                 raise
             finally:
                 self._handed.pop(request, None)
@@ -253,47 +251,6 @@ def _is_awaited(request: Request) -> bool:
     return bool(request.acknowledged and not request.message.acknowledged)
 
 
-def _note_lost(request: Request, args: tuple[Any, ...]) -> None:
-    """A process of the pool died while it ran this: whoever requeues it is to count that."""
-    exc = _exception_of(args[0]) if args else None
-    if not isinstance(exc, WorkerLostError) or state.should_terminate:
-        return
-    if not getattr(request, "_already_revoked", False):
-        request.message.lost = _reason_of(str(exc))
-
-
-def _reason_of(loss: str) -> str:
-    """Celery's words for a lost run, as those of a death; never with what the task had said."""
-    if how := re.search(r"\((SIG\w+)\)", loss):
-        return f"{how[1]} of a pool process"
-    if how := re.search(r"exitcode (\d+)", loss):
-        return f"exit code {how[1]} of a pool process"
-    # A pool without processes of its own wraps what no task may raise, such as SystemExit(1).
-    how = re.match(r"(\w+)\(", loss)
-    return f"{how[1]} in the task" if how else "a pool process"
-
-
-def _hand_back(request: Request, exc: Exception) -> None:
-    """Celery failed over the end of a run: it would neither acknowledge nor give this back.
-
-    So it does with ``MemoryError`` in every pool, and with ``SystemExit`` in those without
-    processes. A pool of threads swallows the error, and the message would be held for as long
-    as the worker lives; the others end the worker, and the next one would run it again, for ever.
-    """
-    if request.acknowledged or state.should_terminate:
-        return
-    state.task_ready(request)
-    message = request.message
-    if isinstance(exc, MemoryError):
-        message.lost = "MemoryError in the task"
-    if threading.current_thread() is not threading.main_thread():
-        request.reject(requeue=True)
-        return
-    # The event loop may not turn again: what is put off until then would never be done.
-    request.acknowledged = True
-    message.reject_log_error(logger, request._connection_errors, requeue=True)
-
-
 def _nothing() -> None:
     """The pool has not started."""
 
@@ -306,13 +263,8 @@ def _of_result(result: Any, *_: Any, **__: Any) -> Outcome | None:
     return _of_error(value) if failed else Outcome.DONE
 
 
-def _exception_of(einfo: Any) -> Any:
-    exc = getattr(einfo, "exception", None)
-    return getattr(exc, "exc", exc) if type(exc).__name__ == "ExceptionWithTraceback" else exc
-
-
 def _of_error(einfo: Any, *_: Any, **__: Any) -> Outcome | None:
-    exc = _exception_of(einfo)
+    exc = exception_in(einfo)
     if isinstance(exc, Retry):
         return Outcome.RETRIED
     if isinstance(exc, Reject):
