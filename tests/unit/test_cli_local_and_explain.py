@@ -213,7 +213,9 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
     assert told.stdout.splitlines()[-1] == "[]"
 
 
-def fleet(name: str, *queues: str, **more: Any) -> FleetStory:
+def fleet(
+    name: str, *queues: str, broker: str | None = None, prefix: str = "", **more: Any
+) -> FleetStory:
     now = FleetStatus(
         fleet=f"shop/{name}",
         at=1_000.0,
@@ -252,7 +254,7 @@ def fleet(name: str, *queues: str, **more: Any) -> FleetStory:
         ),
         **more,
     )
-    return FleetStory(now=now, changes=(now,))
+    return FleetStory(now=now, changes=(now,), broker=broker, prefix=prefix)
 
 
 @pytest.fixture
@@ -314,6 +316,21 @@ def test_explain_of_a_queue_that_nobody_serves_names_those_that_are_served(
 
     assert told.returncode == 2
     assert one_line(told) == "sluiceway: no TaskQueue here serves vidoe; there are: shop/video"
+
+
+@pytest.mark.parametrize("command", ["dead", "eta"])
+def test_messages_of_a_local_mode_are_looked_for_in_its_own_broker(
+    command: str, run: RunFolder, tmp_path: Path
+) -> None:
+    video = fleet("video", "clips", broker="redis://127.0.0.1:1/7", prefix="shop:")
+    write(run, video, fleet("mail", broker="redis://127.0.0.1:1/8"), fleet("secret"))
+
+    told = one_line(sluiceway(command, "list", "-q", "video", runtime=tmp_path))
+    assert told.startswith("sluiceway: broker redis://127.0.0.1:1/7: nothing listens there")
+    told = one_line(sluiceway(command, "list", runtime=tmp_path))
+    assert "have several brokers" in told
+    told = one_line(sluiceway(command, "list", "-q", "secret", runtime=tmp_path))
+    assert "give --url" in told
 
 
 def test_where_no_run_could_be_found_local_mode_says_what_to_set_and_explain_finds_none(

@@ -30,7 +30,7 @@ def died(**what: Any) -> Recovered:
             [
                 "1 message became a dead letter; it had 1 × shop.pay",
                 "1 message will not be given out again after too many deaths of workers that ran "
-                "it, the last of video-1 (OOMKilled); look at them with `sluiceway dead list`",
+                "it, the last of video-1 (OOMKilled); look at them with `sluiceway dead list -q shop/video`",
             ],
         ),
     ],
@@ -48,4 +48,4 @@ def test_an_event_tells_of_dead_letters_that_no_death_of_a_worker_made() -> None
     event = event_of_letters("shop/video", 2, at=1.0)
     assert (event.fleet, event.kind.value) == ("shop/video", "DeadLetters")
     assert event.sentence.startswith("2 messages will not be given out again")
-    assert "`sluiceway dead list`" in event.sentence
+    assert "`sluiceway dead list -q shop/video`" in event.sentence

@@ -166,7 +166,7 @@ def test_each_is_a_line_with_its_eta_its_task_and_its_list(eta, park):
     early, late = eta("list")
     for part in ("2025-11-24T16:00:00Z", "early-1", "shop.work", "audio"):
         assert part in early
-    assert eta("list", "-q", "video") == [late]
+    assert eta("list", "-q", "video") == eta("list", "-q", "shop/video") == [late]
     (line,) = eta("list", "late", "-o", "json")
     assert json.loads(line)["eta"] == "2025-11-24T17:00:00Z"
 
@@ -182,6 +182,15 @@ def test_one_is_released_or_all_of_them_and_a_second_time_none(eta, park, redis_
     assert client.lrange("video", 0, -1) == [messages[1], messages[2], messages[0]]
     assert eta("release", "--all") == ["0 released"]
     assert eta("list") == []
+
+
+@pytest.mark.parametrize("words", [[""], ["v"], ["v1", "nobody"]])
+def test_where_it_is_not_clear_which_are_meant_none_is_dropped(words, eta, park):
+    for number in range(2):
+        park("video", LATE, task_id=f"v{number}")
+    with pytest.raises(CommandError):
+        eta("drop", *words)
+    assert len(eta("list")) == 2
 
 
 def test_what_is_not_wanted_any_more_is_dropped_for_good(eta, park, redis_server):

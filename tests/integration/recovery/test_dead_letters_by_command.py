@@ -86,16 +86,35 @@ def test_only_those_that_are_named_are_touched(dead: Any, died: Any, shop: Any) 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["release"], "which"),
-        (["drop", "x", "--all"], "which"),
+        (["release"], "release which"),
+        (["drop", "a1", "--all"], "no ids"),
         (["show", "nobody"], "no dead letter of nobody"),
+        (["drop", ""], "an id is empty"),
+        (["drop", "a"], "2 ids begin with a"),
+        (["drop", "a1", "nobody"], "no dead letter of nobody"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(dead: Any, died: Any, words: Any, said: str) -> None:
-    died()
+def test_what_cannot_be_meant_is_refused_and_changes_nothing(
+    dead: Any, died: Any, words: Any, said: str
+) -> None:
+    died(task_id="a1")
+    died(task_id="a2")
     with pytest.raises(CommandError, match=said):
         dead(*words)
-    assert len(dead("list")) == 1
+    assert len(dead("list")) == 2
+
+
+def test_one_whose_id_begins_another_s_can_be_named(dead: Any, died: Any) -> None:
+    for task in ("a", "ab"):
+        died(task_id=task)
+    assert dead("drop", "a")[-1] == "1 dropped"
+    (line,) = dead("list")
+    assert line.split()[1] == "ab"
+
+
+def test_arguments_are_told_as_they_were_given(dead: Any, died: Any) -> None:
+    died(kwargs={"to": ["you", 1.5]})
+    assert '  arguments: ["secret"] {"to": ["you", 1.5]}' in dead("show", "--message")
 
 
 def test_many_are_all_found(dead: Any, died: Any) -> None:

@@ -51,6 +51,15 @@ class BrokerPlace:
     """``namespace/name``; None for all."""
     queues: tuple[BrokerQueue, ...] | None = None
     """The fleet's queues; None where nobody can tell."""
+    queue_names: tuple[str, ...] | None = None
+    """Their names, where local mode has told no more than these."""
+
+    @property
+    def sentence(self) -> str:
+        """Where it was looked, for people."""
+        prefix = f" behind the prefix {self.prefix}" if self.prefix else ""
+        fleet = f", of TaskQueue {self.fleet}" if self.fleet else ""
+        return f"{self.address}{prefix}{fleet}"
 
 
 def place_of(
@@ -62,14 +71,57 @@ def place_of(
 ) -> BrokerPlace:
     """The broker that a command's options mean: that of ``--url``, else the TaskQueue's.
 
+    Without a namespace or kubeconfig the local modes that run here are asked first.
+
     Raises:
         CommandError: they mean none, or it cannot be found out.
     """
     if url is not None:
         return _named(url, prefix, taskqueue, namespace)
+    if namespace is None and kubeconfig is None:
+        here = _in_local_mode(taskqueue)
+        if here is not None:
+            return here
     if taskqueue is not None:
         return _in_cluster(taskqueue, namespace, kubeconfig)
-    raise CommandError("whose? Name a TaskQueue (-q video -n shop), or a broker (--url)")
+    raise CommandError(
+        "whose? No local mode is running here: name a TaskQueue of a cluster (-q video -n shop), "
+        "or a broker (--url redis://localhost:6379/0)"
+    )
+
+
+def _in_local_mode(taskqueue: str | None) -> BrokerPlace | None:
+    """The broker of a TaskQueue that local mode runs here, or of all of them; None: of none.
+
+    Raises:
+        CommandError: they have several, or one whose address is told to nobody.
+    """
+    from sluiceway.broker.address import parse_address
+    from sluiceway.cli.explain import serves
+    from sluiceway.local.rundir import running_stories
+
+    name = None if taskqueue is None else without_kind(taskqueue)
+    fleets = [fleet for story in running_stories() for fleet in story.fleets]
+    meant = [fleet for fleet in fleets if name is None or serves(fleet, name)]
+    if not meant:
+        return None
+    places = {(fleet.broker, fleet.prefix) for fleet in meant}
+    if len(places) > 1:
+        raise CommandError(
+            "the local modes here have several brokers: name a TaskQueue (-q video), "
+            "or a broker (--url redis://localhost:6379/0)"
+        )
+    ((broker, prefix),) = places
+    if broker is None:
+        raise CommandError(
+            "of a broker with a password or TLS local mode tells no address: give --url"
+        )
+    return BrokerPlace(
+        address=parse_address(broker),
+        prefix=prefix,
+        fleet=None if name is None else meant[0].now.fleet,
+        queue_names=None if name is None else tuple(q.name for q in meant[0].now.queues),
+    )
 
 
 def _named(url: str, prefix: str, taskqueue: str | None, namespace: str | None) -> BrokerPlace:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,6 +21,7 @@ from sluiceway.cli.broker_place import (
     place_of,
 )
 from sluiceway.cli.output import CommandError, ExitCode, Output, to_json
+from sluiceway.cli.picked import check_choice, picked, tell_none
 
 if TYPE_CHECKING:
     from sluiceway.broker.connection import Broker
@@ -63,14 +66,13 @@ def dead(
 ) -> None:
     """Look after messages that are not given out again: too many workers died that ran them.
 
-    In a cluster they are found by their TaskQueue: sluiceway dead list -q video -n shop.
-    The broker must be reached from here; from outside of the cluster forward its port and
+    Where local mode runs, here: sluiceway dead list. In a cluster they are found by their
+    TaskQueue: sluiceway dead list -q video -n shop. The broker must be reached from here; from outside of the cluster forward its port and
     give --url redis://localhost:6379/0.
     """
     chosen = tuple(tasks or ())
-    changes = action in (Action.RELEASE, Action.DROP)
-    if changes and bool(chosen) is every:
-        raise CommandError(f"{action.value} which? Name ids of tasks, or write --all")
+    if action in (Action.RELEASE, Action.DROP):
+        check_choice(action.value, chosen, every=every)
     place = place_of(url, prefix, taskqueue, namespace, kubeconfig)
     asyncio.run(_run(action, chosen, place, output, with_message=message))
 
@@ -88,16 +90,19 @@ async def _run(
     from sluiceway.broker.letters import letters
 
     broker = Broker(place.address)
+    changes = action in (Action.RELEASE, Action.DROP)
     try:
-        found = [
-            kept
-            async for kept in letters(broker, place.prefix, place.fleet)
-            if not tasks or kept.letter.id.startswith(tuple(tasks))
-        ]
+        found = picked(
+            [kept async for kept in letters(broker, place.prefix, place.fleet)],
+            tasks,
+            lambda kept: kept.letter.id,
+            what="dead letter",
+            one_each=changes,
+        )
         found.sort(key=lambda kept: kept.letter.at)
-        if tasks and not found:
-            raise CommandError(f"there is no dead letter of {', '.join(tasks)}", ExitCode.PROBLEMS)
-        if action in (Action.RELEASE, Action.DROP):
+        if not found:
+            tell_none("dead letter", place.sentence)
+        if changes:
             await _change(broker, place.prefix, action, found)
             return
         for kept in found:
@@ -155,8 +160,25 @@ def _about(kept: Kept, *, with_message: bool) -> dict[str, Any]:
         ],
     }
     if with_message:
+        about["arguments"] = _arguments(letter.message)
         about["message"] = letter.message.decode("utf-8", "backslashreplace")
     return about
+
+
+def _arguments(message: bytes) -> str:
+    """``["a"] {"b": 1}`` of a task in JSON; else as its publisher wrote them for people."""
+    from sluiceway_worker.splice import SpliceError, read_member
+
+    try:
+        args, kwargs, *_ = json.loads(b64decode(read_member(message, "body")))
+        return f"{json.dumps(args)} {json.dumps(kwargs)}"
+    except (SpliceError, ValueError, TypeError):
+        pass
+    try:
+        headers = read_member(message, "headers")
+        return f"{headers['argsrepr']} {headers['kwargsrepr']}"
+    except (SpliceError, KeyError, TypeError):
+        return "?"
 
 
 def _page(about: dict[str, Any]) -> Iterator[str]:

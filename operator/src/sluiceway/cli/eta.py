@@ -20,6 +20,7 @@ from sluiceway.cli.broker_place import (
     without_kind,
 )
 from sluiceway.cli.output import CommandError, ExitCode, Output, to_json
+from sluiceway.cli.picked import check_choice, picked, tell_none
 
 if TYPE_CHECKING:
     from sluiceway.broker.connection import Broker
@@ -67,23 +68,28 @@ def eta(
     They come back by themselves shortly before they are due. Release them before Sluiceway
     leaves a broker for good; while an operator stands by, a worker that takes one parks it
     again. Drop what is not wanted any more: a revoke is heard only by workers that live.
-    In a cluster they are found by their TaskQueue: sluiceway eta list -q video -n shop. The
-    broker must be reached from here; from outside of the cluster forward its port and give
+    Where local mode runs, here: sluiceway eta list. In a cluster they are found by their
+    TaskQueue: sluiceway eta list -q video -n shop. The broker must be reached from here; from outside of the cluster forward its port and give
     --url redis://localhost:6379/0.
     """
     chosen = tuple(tasks or ())
-    if action is not Action.LIST and bool(chosen) is every:
-        raise CommandError(f"{action.value} which? Name ids of tasks, or write --all")
+    if action is not Action.LIST:
+        check_choice(action.value, chosen, every=every)
     queue = None
     if url is not None and taskqueue is not None:
         # In a broker alone nobody can tell a TaskQueue's queues: it is that of this name.
-        queue, taskqueue = without_kind(taskqueue), None
+        queue, taskqueue = without_kind(taskqueue).rpartition("/")[2], None
     place = place_of(url, prefix, taskqueue, namespace, kubeconfig)
-    asyncio.run(_run(action, chosen, place, queue, output))
+    names = place.queue_names if queue is None else (queue,)
+    asyncio.run(_run(action, chosen, place, names, output))
 
 
 async def _run(
-    action: Action, tasks: Sequence[str], place: BrokerPlace, queue: str | None, output: Output
+    action: Action,
+    tasks: Sequence[str],
+    place: BrokerPlace,
+    names: Sequence[str] | None,
+    output: Output,
 ) -> None:
     from sluiceway.broker.connection import Broker
     from sluiceway.broker.errors import BrokerError
@@ -95,15 +101,15 @@ async def _run(
         found = [
             {**_about(one), "parked": one}
             for one in await parked_messages(broker, prefix=place.prefix, lists=lists)
-            if queue is None or _queue(one) == queue
+            if names is None or _queue(one) in names
         ]
-        if tasks:
-            found = [one for one in found if str(one["id"]).startswith(tuple(tasks))]
-            if not found:
-                raise CommandError(
-                    f"there is no parked message of {', '.join(tasks)}", ExitCode.PROBLEMS
-                )
-        if action is not Action.LIST:
+        changes = action is not Action.LIST
+        found = picked(
+            found, tasks, lambda one: str(one["id"]), what="parked message", one_each=changes
+        )
+        if not found:
+            tell_none("parked message", _where(place, names))
+        if changes:
             parked = [one["parked"] for one in found]
             await (_release if action is Action.RELEASE else _drop)(broker, place, parked)
             return
@@ -135,6 +141,12 @@ async def _drop(broker: Broker, place: BrokerPlace, found: Sequence[ParkedMessag
     for one in found:
         done += await drop_one(broker, prefix=place.prefix, parked=one)
     typer.echo(f"{done} dropped")
+
+
+def _where(place: BrokerPlace, names: Sequence[str] | None) -> str:
+    if place.fleet is not None or names is None:
+        return place.sentence
+    return f"{place.sentence}, of queue {', '.join(names)}"
 
 
 def _line(about: dict[str, Any]) -> Iterable[Any]:

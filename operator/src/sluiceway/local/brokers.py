@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sluiceway.api.taskqueue import TaskQueue
-from sluiceway.broker.address import with_master_name
+from sluiceway.broker.address import BrokerAddress, with_master_name
 
 EMBEDDED = None
 """Stands for the embedded server, whose address is not known before it runs."""
@@ -30,6 +30,13 @@ def choose_brokers(
         url = EMBEDDED if embedded else (given or _own(tq, env))
         found[tq.key] = url and with_master_name(url, tq.spec.broker.master_name)
     return found
+
+
+def openly(address: BrokerAddress | None) -> str | None:
+    """An address as other commands of this user may read it; None where a secret belongs to it."""
+    if address is None or address.password is not None or address.tls is not None:
+        return None
+    return str(address)
 
 
 def _own(taskqueue: TaskQueue, env: Mapping[str, str]) -> str | None:

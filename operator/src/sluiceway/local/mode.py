@@ -32,7 +32,7 @@ from sluiceway.api.taskqueue import TaskQueue
 from sluiceway.broker.address import AddressError, BrokerAddress, parse_address
 from sluiceway.broker.connection import Brokers
 from sluiceway.broker.holders import Cause, End
-from sluiceway.local.brokers import EMBEDDED, choose_brokers
+from sluiceway.local.brokers import EMBEDDED, choose_brokers, openly
 from sluiceway.local.fleet import UP_AFTER_S, Exit, ProcessFleet
 from sluiceway.local.launch import launch_of, link_agent
 from sluiceway.local.notes import Notes
@@ -311,7 +311,12 @@ class LocalMode:
             pid=os.getpid(),
             broker=str(parse_address(self.broker_url)),
             fleets=tuple(
-                FleetStory(now=status, changes=self.journal.changes(fleet))
+                FleetStory(
+                    now=status,
+                    changes=self.journal.changes(fleet),
+                    broker=openly(self.fleets[fleet].watched.address),
+                    prefix=self.fleets[fleet].watched.prefix,
+                )
                 for fleet, status in self.journal.statuses.items()
             ),
         )

@@ -9,8 +9,6 @@ from sluiceway.broker.holders import Cause
 from sluiceway.report.events import Event, Kind
 from sluiceway_worker.recovery import Recovered
 
-_LOOK = "look at them with `sluiceway dead list`"
-
 
 def events_of(fleet: str, cause: Cause, recovered: Recovered) -> tuple[Event, ...]:
     """The events that one death makes: none where nothing was lost by it."""
@@ -36,7 +34,8 @@ def events_of(fleet: str, cause: Cause, recovered: Recovered) -> tuple[Event, ..
                 kind=Kind.DEAD_LETTERS,
                 sentence=(
                     f"{_messages(recovered.dead)} will not be given out again after too many "
-                    f"deaths of workers that ran it, the last of {worker} ({death.reason}); {_LOOK}"
+                    f"deaths of workers that ran it, the last of {worker} ({death.reason}); "
+                    f"{_look(fleet)}"
                 ),
             )
         )
@@ -52,9 +51,13 @@ def event_of_letters(fleet: str, count: int, at: float) -> Event:
     """
     sentence = (
         f"{_messages(count)} will not be given out again after too many deaths of workers, or of "
-        f"processes of their pools, that ran it; {_LOOK}"
+        f"processes of their pools, that ran it; {_look(fleet)}"
     )
     return Event(at=at, fleet=fleet, kind=Kind.DEAD_LETTERS, sentence=sentence)
+
+
+def _look(fleet: str) -> str:
+    return f"look at them with `sluiceway dead list -q {fleet}`"
 
 
 def _fates(recovered: Recovered) -> str:

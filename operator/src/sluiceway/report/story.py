@@ -16,6 +16,10 @@ class FleetStory:
     now: FleetStatus
     changes: tuple[FleetStatus, ...]
     """The ticks at which something changed, oldest first."""
+    broker: str | None = None
+    """Its broker's address; None where a password belongs to it, which is told to nobody."""
+    prefix: str = ""
+    """What stands before all of its application's keys."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
