@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 
 from sluiceway.api.taskqueue import TaskQueue
-from sluiceway.local.fleet import Exit, ProcessFleet, last_lines
+from sluiceway.local.fleet import Exit, ProcessFleet
 from sluiceway.local.launch import Launch
 from sluiceway.local.processes import Guard
+from sluiceway.local.said import last_lines
 from sluiceway.observe import Watched
 
 WORKS = """import signal, sys, time
@@ -165,6 +166,22 @@ async def test_a_worker_that_dies_is_replaced_and_its_death_is_told(world: World
     assert "SIGKILL" in world.exits[0].sentence
     await world.until(lambda: len(fleet.running) == 1)
     assert fleet.running[0].name != dead.name
+
+
+def test_celerys_banner_and_what_stood_before_it_are_no_reason_for_an_end(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    banner = """SecurityWarning: you are root
+ -------------- video-1@host v5.7.0
+- ** ---------- [config]
+- *** --- * --- .> concurrency: 2 (prefork)
+ -------------- [queues]
+                .> video            exchange=video(direct) key=video
+
+"""
+    log.write_text(banner)
+    assert last_lines(log) == ()
+    log.write_text(banner + "[tasks]\nMemoryError: Process got:\n")
+    assert last_lines(log, 1) == ("MemoryError: Process got:",)
 
 
 async def test_a_death_by_a_signal_without_a_name_is_told_and_made_good(world: World) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from sluiceway.local.fleet import last_lines
 from sluiceway.local.processes import Child, Guard
+from sluiceway.local.said import last_lines
 from sluiceway.local.server import free_port
 
 _STARTS_WITHIN_S = 60.0

@@ -21,6 +21,7 @@ from sluiceway.broker.holders import Cause, End
 from sluiceway.local.backoff import Backoff
 from sluiceway.local.launch import Launch
 from sluiceway.local.processes import Child, Guard
+from sluiceway.local.said import last_lines
 from sluiceway.observe import RunningWorker, Watched
 
 _COLD_WITHIN_S = 5.0
@@ -37,8 +38,6 @@ _OLD_LOGS = 20
 
 _ENDS = 500
 """Of more workers than that, nobody need ask whether they have ended."""
-
-_LAST_LINES = 8
 
 
 @dataclass(eq=False)
@@ -334,14 +333,3 @@ def _end_of(worker: LocalWorker, code: int) -> End:
     how = signal_name(-code) if code < 0 else f"exit code {code}"
     told = worker.told_to_go or code == 0
     return End(worker=worker.name, cause=Cause.TOLD if told else Cause.CRASH, reason=how)
-
-
-def last_lines(log: Path, count: int = _LAST_LINES) -> tuple[str, ...]:
-    """The last lines of a worker's output that are not empty, the newest last."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 16_384))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return ()
-    return tuple(line.rstrip() for line in text.splitlines() if line.strip())[-count:]
