@@ -67,8 +67,8 @@ def dead(
     """Look after messages that are not given out again: too many workers died that ran them.
 
     Where local mode runs, here: sluiceway dead list. In a cluster they are found by their
-    TaskQueue: sluiceway dead list -q video -n shop. The broker must be reached from here; from outside of the cluster forward its port and
-    give --url redis://localhost:6379/0.
+    TaskQueue: sluiceway dead list -q video -n shop. The broker must be reached from here;
+    from outside of the cluster forward its port and give --url redis://localhost:6379/0.
     """
     chosen = tuple(tasks or ())
     if action in (Action.RELEASE, Action.DROP):

@@ -69,8 +69,8 @@ def eta(
     leaves a broker for good; while an operator stands by, a worker that takes one parks it
     again. Drop what is not wanted any more: a revoke is heard only by workers that live.
     Where local mode runs, here: sluiceway eta list. In a cluster they are found by their
-    TaskQueue: sluiceway eta list -q video -n shop. The broker must be reached from here; from outside of the cluster forward its port and give
-    --url redis://localhost:6379/0.
+    TaskQueue: sluiceway eta list -q video -n shop. The broker must be reached from here;
+    from outside of the cluster forward its port and give --url redis://localhost:6379/0.
     """
     chosen = tuple(tasks or ())
     if action is not Action.LIST:
