@@ -30,7 +30,8 @@ def died(**what: Any) -> Recovered:
             [
                 "1 message became a dead letter; it had 1 × shop.pay",
                 "1 message will not be given out again after too many deaths of workers that ran "
-                "it, the last of video-1 (OOMKilled); look at them with `sluiceway dead list -q shop/video`",
+                "it, the last of video-1 (OOMKilled); look at them with "
+                "`sluiceway dead list -q shop/video`",
             ],
         ),
     ],
