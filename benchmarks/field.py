@@ -251,6 +251,13 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def command_of(pid: int) -> str:
+    """Its command line, the words parted by NUL; "" of a process that has gone or is a zombie."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+    return ""
+
+
 def wait(holds: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
     """Wait for it.
 

@@ -3,24 +3,19 @@
     python -m benchmarks.soak.dying KUBECONFIG NAMESPACE FOLDER
 
 It is the operator as it is, in a process of its own. A step is a batch of commands to the
-broker, or a write to the API server; a point lies before each and behind each. While FOLDER has
-a file ``armed`` that names a kind of steps and a point, all points of that kind are written to
-``points``, and at that one the process is gone. What is repeated at once, such as a lease that is
-renewed, is one point; what comes again later is another, with the next number.
+broker, or a write to the API server; see ``points`` for where it dies, and how that is armed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from benchmarks.soak.points import DRAIN, RECOVERY, Points
 from sluiceway.broker import commands
 from sluiceway.broker.connection import Broker
 from sluiceway.broker.scripts import ScriptCall
@@ -29,40 +24,8 @@ from sluiceway.kube.client import KubeClient
 from sluiceway.reconcile import Pace
 from sluiceway_worker.recovery import LET_GO, MOVE
 
-DRAIN = "drain"
-RECOVERY = "recovery"
-
 _SCRIPTS = {commands._HOLD.sha: "lease", commands._FORGET.sha: "forget"}
 _READS = ("HGETALL", "EXISTS", "HSTRLEN", "HMGET", "GETRANGE")
-
-
-class Points:
-    """Knows where it is while it is armed."""
-
-    def __init__(self, folder: Path) -> None:
-        self._armed = folder / "armed"
-        self._written = folder / "points"
-        self._order = ""
-        self._names: list[str] = []
-
-    def pass_(self, kind: str, step: str, where: str) -> None:
-        """This point has been reached; at the right one there is no return."""
-        order = ""
-        with suppress(FileNotFoundError):
-            order = self._armed.read_text(encoding="utf-8")
-        if order != self._order:
-            self._order, self._names = order, []
-        wanted, _, last = order.partition("|")
-        name = f"{where} {step}"
-        if wanted != kind or name in self._names[-2:]:
-            return
-        self._names.append(name)
-        point = f"{name} {self._names.count(name)}"
-        with self._written.open("a", encoding="utf-8") as file:
-            file.write(f"{point}\n")
-        if point == last:
-            self._armed.unlink()
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def step_of(batch: Sequence[Any]) -> tuple[str, str]:

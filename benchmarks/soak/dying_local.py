@@ -3,7 +3,7 @@
     python -m benchmarks.soak.dying_local FOLDER TASKQUEUES
 
 It is ``sluiceway local`` as it is. Its steps are what it sends to the broker, and that it tells
-a worker to go; see ``dying`` for points, and how one is armed.
+a worker to go; see ``points`` for where it dies.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import runpy
 import sys
 from pathlib import Path
 
-from benchmarks.soak.dying import DRAIN, Points, watch
+from benchmarks.soak.dying import watch
+from benchmarks.soak.points import DRAIN, Points
 from sluiceway.local.fleet import LocalWorker, ProcessFleet
 
 

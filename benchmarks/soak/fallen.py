@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +26,19 @@ from benchmarks.field import (
     APP_FOLDER,
     Field,
     children,
+    command_of,
     fresh_field,
     heartbeats,
     text,
     wait,
 )
 from benchmarks.load import Load
-from benchmarks.soak.dying import DRAIN, RECOVERY
+from benchmarks.soak.points import DRAIN, RECOVERY, Trap
 from benchmarks.verdict import Verdict
 from sluiceway_worker import wire
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKERS = 3
-TWICE = 2
-"""What comes more often than that comes again as it came before."""
 
 _SCALING: dict[str, dict[str, Any]] = {
     DRAIN: {
@@ -78,6 +76,7 @@ class Play:
 
     def __init__(self, kind: str, field: Field, chance: random.Random) -> None:
         self._kind = kind
+        self._trap = Trap(field.folder, kind)
         self._field = field
         self._chance = chance
         self._folder = field.folder
@@ -105,28 +104,27 @@ class Play:
         finally:
             self._local.send_signal(signal.SIGTERM)
             self._local.wait()
-            wait(lambda: not any(map(_command, self._guards)), "the guards have ended all")
+            wait(lambda: not any(map(command_of, self._guards)), "the guards have ended all")
         went = [one for one in died if one]
         return figures | {"supervisors_killed": len(went), "points": sorted(set(went))}
 
     def _points(self, act: Callable[[], None]) -> list[str]:
         """The points in their order, when nobody dies."""
-        self._arm("")
+        self._trap.arm()
         act()
-        (self._folder / "armed").unlink()
-        passed = dict.fromkeys((self._folder / "points").read_text(encoding="utf-8").splitlines())
-        return [point for point in passed if int(point.rpartition(" ")[2]) <= TWICE]
+        self._trap.disarm()
+        return self._trap.passed()
 
     def _die_at(self, point: str, act: Callable[[], None]) -> bool:
         """Whether it came to that point, and died of it."""
-        self._arm(point)
+        self._trap.arm(point)
         act()
-        gone = not (self._folder / "armed").exists()
+        gone = self._trap.sprung
         if gone:
             self._local.wait()
             self._local = self._start()
             wait(self._settled, "another one leads, and what the dead held is given to others")
-        (self._folder / "armed").unlink(missing_ok=True)
+        self._trap.disarm()
         return gone
 
     def _drain(self) -> None:
@@ -168,7 +166,7 @@ class Play:
         return next(running, None)
 
     def _workers(self) -> list[int]:
-        return [pid for pid in children(self._local.pid) if "sluiceway_worker" in _command(pid)]
+        return [pid for pid in children(self._local.pid) if "sluiceway_worker" in command_of(pid)]
 
     def _consuming(self) -> set[str]:
         """The incarnations that say so."""
@@ -183,10 +181,6 @@ class Play:
     def _publish(self, seconds: Sequence[float]) -> None:
         for one in seconds:
             self._sent.add(self._app.send_task(f"{APP}.work", (one,), queue="work").id)
-
-    def _arm(self, point: str) -> None:
-        (self._folder / "points").write_text("", encoding="utf-8")
-        (self._folder / "armed").write_text(f"{self._kind}|{point}", encoding="utf-8")
 
     def _start(self) -> subprocess.Popen[bytes]:
         taskqueue = {
@@ -228,17 +222,10 @@ class Play:
 
 
 def _guards(pid: int) -> list[int]:
-    return [one for one in children(pid) if "guard.py" in _command(one)]
+    return [one for one in children(pid) if "guard.py" in command_of(one)]
 
 
 def _name(worker: int) -> str:
     """As its command line has it."""
-    words = _command(worker).split("\0")
+    words = command_of(worker).split("\0")
     return words[words.index("-n") + 1].partition("@")[0]
-
-
-def _command(pid: int) -> str:
-    """Its command line; nothing for a process that has gone or is a zombie."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
-    return ""

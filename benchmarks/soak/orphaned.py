@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import yaml
 from celery import Celery
@@ -26,6 +25,7 @@ from benchmarks.field import (
     PATIENCE_S,
     Field,
     children,
+    command_of,
     fresh_field,
     heartbeats,
     wait,
@@ -51,7 +51,7 @@ def _once(field: Field, chance: random.Random, again_s: list[float]) -> Result:
     workers: list[int] = []
     try:
         sent = _until_one_drains(field, chance)
-        started = {pid: _command(pid) for pid in children(local.pid)}
+        started = {pid: command_of(pid) for pid in children(local.pid)}
         workers = [pid for pid, command in started.items() if "sluiceway_worker" in command]
         (guard,) = [pid for pid, command in started.items() if "guard.py" in command]
         with Load(field, chance) as load:
@@ -70,7 +70,7 @@ def _once(field: Field, chance: random.Random, again_s: list[float]) -> Result:
         for pid in workers:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
-        wait(lambda: not any(_command(pid) for pid in workers), "the workers end")
+        wait(lambda: not any(command_of(pid) for pid in workers), "the workers end")
 
 
 def _operator(field: Field) -> subprocess.Popen[bytes]:
@@ -121,17 +121,10 @@ def _until_one_drains(field: Field, chance: random.Random) -> set[str]:
 
 def _all_consume(field: Field, workers: list[int]) -> bool:
     states = _states(field)
-    living = [pid for pid in workers if _command(pid)]
+    living = [pid for pid in workers if command_of(pid)]
     return len(states) >= len(living) and set(states.values()) == {wire.CONSUMING}
 
 
 def _states(field: Field) -> dict[str, str]:
     """What each worker says that is heard, by incarnation."""
     return {one: beat.state for one, beat in heartbeats(field.redis).items()}
-
-
-def _command(pid: int) -> str:
-    """Its command line; nothing for a process that has gone or is a zombie."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
-    return ""

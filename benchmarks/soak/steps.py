@@ -22,16 +22,14 @@ from typing import Any
 from benchmarks.common import Result
 from benchmarks.field import APP, Field, children, fresh_field, heartbeats
 from benchmarks.load import Load
-from benchmarks.soak.dying import DRAIN, RECOVERY
 from benchmarks.soak.played import Kubelet, control_plane, kubelet
+from benchmarks.soak.points import DRAIN, RECOVERY, Trap
 from benchmarks.verdict import Verdict
 from sluiceway.kube.errors import KubeError
 from sluiceway_worker import wire
 
 WORKERS = 3
 PATIENCE_S = 300.0
-TWICE = 2
-"""What comes more often than that comes again as it came before."""
 
 
 def drains(times: int, seed: int) -> Result:
@@ -70,11 +68,12 @@ class Play:
         """Let so many die, and count.
 
         Args:
-            kind: ``dying.DRAIN`` or ``dying.RECOVERY``.
+            kind: ``points.DRAIN`` or ``points.RECOVERY``.
             seed: the number of the first one's point, from 1.
             only: these points, such as ``after lease 1``, in place of all that there are.
         """
         act = self._drain if kind == DRAIN else self._recover
+        trap = Trap(self._folder, kind)
         died: list[str] = []
         async with AsyncExitStack() as stack:
             self._kubelet = await stack.enter_async_context(
@@ -85,29 +84,21 @@ class Play:
             await self._apply(WORKERS)
             await self._whole(WORKERS)
             with Load(self._field, random.Random(seed + 1)) as load:
-                points = list(only) or await self._points(kind, act)
+                points = list(only) or await _points(trap, act)
                 for number in range(seed - 1, seed - 1 + times):
                     point = points[number % len(points)]
-                    died.append(point if await self._die_at(kind, point, act) else "")
+                    died.append(point if await self._die_at(trap, point, act) else "")
             await asyncio.to_thread(self._field.settle, set(load.sent))
             figures = Verdict(set(load.sent), self._ended).figures(self._field)
         went = [one for one in died if one]
         return figures | {"operators_killed": len(went), "points": sorted(set(went))}
 
-    async def _points(self, kind: str, act: Callable[[], Awaitable[None]]) -> list[str]:
-        """The points in their order, when nobody dies."""
-        self._arm(kind, "")
-        await act()
-        (self._folder / "armed").unlink()
-        passed = dict.fromkeys((self._folder / "points").read_text(encoding="utf-8").splitlines())
-        return [point for point in passed if int(point.rpartition(" ")[2]) <= TWICE]
-
-    async def _die_at(self, kind: str, point: str, act: Callable[[], Awaitable[None]]) -> bool:
+    async def _die_at(self, trap: Trap, point: str, act: Callable[[], Awaitable[None]]) -> bool:
         """Whether one of them came to that point, and died of it."""
-        self._arm(kind, point)
+        trap.arm(point)
         await act()
-        gone = not (self._folder / "armed").exists()
-        (self._folder / "armed").unlink(missing_ok=True)
+        gone = trap.sprung
+        trap.disarm()
         self._keep_two()
         return gone
 
@@ -189,10 +180,6 @@ class Play:
         kubectl = self._plane.kubectl.within(self._namespace)
         await asyncio.to_thread(kubectl.apply, json.dumps(taskqueue))
 
-    def _arm(self, kind: str, point: str) -> None:
-        (self._folder / "points").write_text("", encoding="utf-8")
-        (self._folder / "armed").write_text(f"{kind}|{point}", encoding="utf-8")
-
     def _keep_two(self) -> None:
         self._operators = [one for one in self._operators if one.poll() is None]
         while len(self._operators) < 2:
@@ -219,3 +206,11 @@ class Play:
     def _last_words(self) -> str:
         log = self._folder / "operators.log"
         return log.read_text(errors="replace")[-3000:] if log.exists() else ""
+
+
+async def _points(trap: Trap, act: Callable[[], Awaitable[None]]) -> list[str]:
+    """The points in their order, when nobody dies."""
+    trap.arm()
+    await act()
+    trap.disarm()
+    return trap.passed()

@@ -10,7 +10,7 @@ from testcluster.control_plane import ControlPlane
 from testcluster.fixtures import Namespace
 
 from benchmarks.field import fresh_field
-from benchmarks.soak.dying import DRAIN, RECOVERY
+from benchmarks.soak.points import DRAIN, RECOVERY
 from benchmarks.soak.steps import Play
 
 
