@@ -18,7 +18,7 @@ from celery.utils.log import get_logger
 from celery.worker import state
 from celery.worker.request import Request
 
-from sluiceway_worker import leaving, publish, safe_settings, unstarted, wire
+from sluiceway_worker import leaving, onward, publish, safe_settings, unstarted, wire
 from sluiceway_worker.attentive import hang_up, wait_no_longer
 from sluiceway_worker.drain import Drain, turn
 from sluiceway_worker.fail_open import FailOpen
@@ -53,6 +53,7 @@ def install(app: Any, *, free_slots_only: bool = False) -> None:
     """
     publish.connect()
     wait_no_longer()
+    onward.connect()
     AgentStep.free_slots_only = free_slots_only
     app.steps["consumer"].add(AgentStep)
 
