@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from redis import exceptions as client
@@ -117,7 +117,7 @@ class Broker:
             )
             if ask_role:
                 self._ask_role_at = self._clock() + ROLE_EVERY_S
-                self._look_at_role(replies.pop())
+                self._look_at_role(_said(replies.pop()))
             unknown = [n for n, r in enumerate(replies) if isinstance(r, client.NoScriptError)]
             if unknown:
                 calls = [call for n in unknown if isinstance(call := batch[n], ScriptCall)]
@@ -154,20 +154,21 @@ class Broker:
     async def _get_to_know(self, connection: AbstractConnection) -> None:
         async with asyncio.timeout(self._timeout_s):
             info, save = await _exchange(connection, [("INFO",), ("CONFIG", "GET", "save")])
-        self.facts = _facts(info, save)
+        said = _said(info)
+        self.facts = facts_from_info(said, save=_setting(save)) if said else BrokerFacts()
         self._renew_at = self._clock() + RENEW_S
         self._ask_role_at = self._clock() + ROLE_EVERY_S
-        self._look_at_role(info)
+        self._look_at_role(said)
 
-    def _look_at_role(self, info: Any) -> None:
+    def _look_at_role(self, said: Mapping[str, str]) -> None:
         """Go on only with a server that shows what is so now.
+
+        Args:
+            said: its ``INFO``; nothing where this user may not ask.
 
         Raises:
             UnusableBrokerError: it does not.
         """
-        if isinstance(info, client.ResponseError):
-            return  # A user who may not ask.
-        said = parse_info(info.decode("utf-8", "replace"))
         if said.get("role") != "slave":
             return
         assert self.facts is not None
@@ -230,12 +231,14 @@ def _is_read_only(reply: client.ResponseError) -> bool:
     return isinstance(reply, client.ReadOnlyError) or "-READONLY" in str(reply)
 
 
-def _facts(info: Any, save: Any) -> BrokerFacts:
-    """What a server says of itself; a user who may not ask leaves it unknown."""
+def _said(info: Any) -> dict[str, str]:
+    """The fields of a reply to ``INFO``; nothing where this user may not ask."""
     if isinstance(info, client.ResponseError):
-        return BrokerFacts()
-    known = not isinstance(save, client.ResponseError) and len(save) == 2
-    return facts_from_info(
-        parse_info(info.decode("utf-8", "replace")),
-        save=save[1].decode() if known else None,
-    )
+        return {}
+    return parse_info(info.decode("utf-8", "replace"))
+
+
+def _setting(reply: Any) -> str | None:
+    """What ``CONFIG GET`` found; None where this user may not ask."""
+    known = not isinstance(reply, client.ResponseError) and len(reply) == 2
+    return reply[1].decode() if known else None
