@@ -82,9 +82,18 @@ def test_a_server_that_may_not_be_asked_who_it_is_is_never_left() -> None:
     assert Follower(Address("second")).looks("") == 0
 
 
-def test_between_two_servers_behind_one_address_it_does_not_go_back_at_once() -> None:
+def test_it_follows_two_who_take_over_from_each_other_soon() -> None:
     address = Address("second")
     follower = Follower(address)
     assert follower.looks("first") == 1
     address.leads = "first"
-    assert follower.looks("second") == 1
+    assert follower.looks("second") == 2
+
+
+def test_between_two_servers_behind_one_address_it_does_not_go_to_and_fro_for_ever() -> None:
+    address = Address("second")
+    follower = Follower(address)
+    for here, there in (("first", "second"), ("second", "first")) * 5:
+        address.leads = there
+        moves = follower.looks(here)
+    assert moves == 3

@@ -11,6 +11,7 @@ it free. It lets a script go on that has begun with what needs no memory, so it 
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -31,8 +32,10 @@ logger = get_logger(__name__)
 _TIMEOUT_S = 2.0
 _REFRESH_FACTS_S = 30.0
 """So long at most a worker stays with a server that its address does not lead to any more."""
-_MOVE_EVERY_S = 60.0
-"""Not more often: behind an address that is shared by two servers, each look may find the other."""
+_MOVES = 3
+_MOVES_WITHIN_S = 180.0
+"""Not more often: behind an address that is shared by two servers, each look may find the other.
+Two that take over from each other soon are followed at once."""
 _RUN_ID = re.compile(r"^run_id:(\w+)", re.MULTILINE)
 _BACK_OFF_S = (1.0, 2.0, 4.0, 5.0)
 _GAPS_S = (0.1, 0.1, 0.2, 0.4)
@@ -113,7 +116,7 @@ class Pulse:
         self._on_beat = on_beat
         self._on_turn = on_turn
         self._on_moved = on_moved
-        self._moved_at = float("-inf")
+        self._moved_at: deque[float] = deque(maxlen=_MOVES)
         self._on_error = on_error
         self._broker: Broker | None = None
         self._beaten: Broker | None = None
@@ -287,10 +290,11 @@ class Pulse:
         leads = _run_id_by_a_new_connection(broker.client) or self.run_id
         if not (leads and broker.run_id) or leads == broker.run_id:
             return
-        if monotonic() - self._moved_at < _MOVE_EVERY_S:
+        now, before = monotonic(), self._moved_at
+        if len(before) == _MOVES and now - before[0] < _MOVES_WITHIN_S:
             return
         logger.warning("The broker's address leads to another server by now: connecting anew")
-        self._moved_at = monotonic()
+        before.append(now)
         broker.client.connection_pool.disconnect()
         self._on_moved()
 
