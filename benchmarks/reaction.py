@@ -23,8 +23,6 @@ TRIES = 30
 IDLE_FLEETS = 100
 """So many others are watched as well, and stay idle."""
 
-Look = Callable[[], Awaitable[bool]]
-
 
 def run(small: bool = True) -> Result:
     """Milliseconds from publishing to knowing; ``ratio`` is poll over wake, by the medians.

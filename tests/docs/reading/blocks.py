@@ -6,7 +6,6 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from docs_site import ROOT, page_files
 
@@ -58,8 +57,3 @@ def commands(*, pages: tuple[str, ...] = ()) -> Iterator[tuple[Block, str]]:
                 command = re.sub(r"\s>>?\s\S+$", "", part).strip()
                 if command:
                     yield block, command
-
-
-def path_of(page: str) -> Path:
-    """Where a page is."""
-    return ROOT / page

@@ -15,7 +15,7 @@ from rich.text import Text
 from sluiceway.kube.taskqueues import Status, TaskQueueSeen
 from sluiceway.report.resource_conditions import BROKER_MISMATCH, SCALING_ACTIVE, STALLED
 from sluiceway.report.status import READY
-from sluiceway.report.words import number
+from sluiceway.report.words import number, the_others
 
 NOT_LOOKED_AT = "not looked at yet; is an operator running?"
 
@@ -117,16 +117,9 @@ def line(one: TaskQueueSeen) -> str:
 
 def workers(status: Status) -> str:
     """«3/5»: how many consume, of how many the fleet should have, and what the others do."""
-    extra = [
-        f"{count} {word}"
-        for count, word in (
-            (status.starting_replicas, "starting"),
-            (status.draining_replicas, "draining"),
-            (status.silent_replicas, "silent"),
-        )
-        if count
-    ]
-    return _of_desired(status) + (f" ({', '.join(extra)})" if extra else "")
+    return _of_desired(status) + the_others(
+        status.starting_replicas, status.draining_replicas, status.silent_replicas
+    )
 
 
 def _of_desired(status: Status) -> str:

@@ -32,7 +32,6 @@ class Task:
     reject_on_worker_lost: bool | None = None
     retry_backoff: bool | float | None = None
     retry_backoff_max: float | None = None
-    retry_jitter: bool | None = None
     serializer: str | None = None
     soft_time_limit: float | None = None
     time_limit: float | None = None

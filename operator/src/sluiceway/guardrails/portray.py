@@ -43,7 +43,6 @@ _OF_A_TASK = (
     "reject_on_worker_lost",
     "retry_backoff",
     "retry_backoff_max",
-    "retry_jitter",
     "serializer",
     "soft_time_limit",
     "time_limit",

@@ -65,7 +65,6 @@ class Status(View, frozen=True, omit_defaults=True):
     silent_replicas: int | None = None
     reason: str = ""
     message: str = ""
-    last_scale_time: datetime | None = None
     changes: tuple[Change, ...] = ()
     """Newest first."""
     conditions: tuple[Condition, ...] = ()

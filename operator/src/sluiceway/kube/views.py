@@ -101,7 +101,6 @@ class DeploymentStatus(View, frozen=True):
     replicas: int = 0
     updated_replicas: int = 0
     ready_replicas: int = 0
-    available_replicas: int = 0
     conditions: tuple[Condition, ...] = ()
 
 

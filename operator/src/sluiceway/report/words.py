@@ -40,16 +40,15 @@ def seconds(value: float | None) -> str:
 
 def workers(counts: Workers) -> str:
     """«3/5»: how many consume, of how many the fleet should have, and what the others do."""
-    extra = [
-        f"{count} {word}"
-        for count, word in (
-            (counts.starting, "starting"),
-            (counts.draining, "draining"),
-            (counts.silent, "silent"),
-        )
-        if count
-    ]
-    return f"{counts.ready}/{counts.desired}" + (f" ({', '.join(extra)})" if extra else "")
+    others = the_others(counts.starting, counts.draining, counts.silent)
+    return f"{counts.ready}/{counts.desired}{others}"
+
+
+def the_others(starting: int | None, draining: int | None, silent: int | None) -> str:
+    """« (1 starting, 2 silent)»: what the workers do that do not consume; "" where all do."""
+    counts = ((starting, "starting"), (draining, "draining"), (silent, "silent"))
+    told = ", ".join(f"{count} {word}" for count, word in counts if count)
+    return f" ({told})" if told else ""
 
 
 def clock_time(at: float) -> str:
