@@ -55,6 +55,7 @@ async def show_lines(local: LocalMode, *, echo: Echo, logs: bool) -> None:
     async with asyncio.TaskGroup() as tasks:
         if logs:
             tasks.create_task(follow_logs(local, echo))
+        tasks.create_task(_tell_of_stop(local, echo))
         async for event in local.journal.follow():
             echo(event_line(event))
             for line in event.details:
@@ -94,6 +95,14 @@ async def follow_logs(local: LocalMode, echo: Echo) -> None:
                 for line in whole.decode(errors="replace").splitlines():
                     echo(f"{log.stem} | {line}")
         await asyncio.sleep(_FOLLOW_EVERY_S)
+
+
+async def _tell_of_stop(local: LocalMode, echo: Echo) -> None:
+    """Whoever pressed Ctrl-C is told what it waits for, where there is something."""
+    while not local.stopping:  # noqa: ASYNC110 as the table, it looks as often as it shows
+        await asyncio.sleep(_FOLLOW_EVERY_S)
+    if local.running():
+        echo(_footer(local))
 
 
 def _where_to_publish(local: LocalMode) -> str:
