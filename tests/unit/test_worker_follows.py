@@ -96,4 +96,15 @@ def test_between_two_servers_behind_one_address_it_does_not_go_to_and_fro_for_ev
     for here, there in (("first", "second"), ("second", "first")) * 5:
         address.leads = there
         moves = follower.looks(here)
-    assert moves == 3
+    assert moves == 5
+
+
+def test_while_the_consumer_has_not_connected_anew_it_is_told_again_and_that_is_one_move() -> None:
+    address = Address("second")
+    follower = Follower(address)
+    client: Any = SimpleNamespace(connection_pool=address)
+    first = Broker(client, "", 0, 3600.0, "first")
+    for _ in range(8):
+        follower.pulse._follow(first)
+    assert follower.moves == 8
+    assert follower.looks("third") == 9

@@ -32,8 +32,8 @@ logger = get_logger(__name__)
 _TIMEOUT_S = 2.0
 _REFRESH_FACTS_S = 30.0
 """So long at most a worker stays with a server that its address does not lead to any more."""
-_MOVES = 3
-_MOVES_WITHIN_S = 180.0
+_MOVES = 5
+_MOVES_WITHIN_S = 300.0
 """Not more often: behind an address that is shared by two servers, each look may find the other.
 Two that take over from each other soon are followed at once."""
 _RUN_ID = re.compile(r"^run_id:(\w+)", re.MULTILINE)
@@ -117,6 +117,7 @@ class Pulse:
         self._on_turn = on_turn
         self._on_moved = on_moved
         self._moved_at: deque[float] = deque(maxlen=_MOVES)
+        self._left: Broker | None = None
         self._on_error = on_error
         self._broker: Broker | None = None
         self._beaten: Broker | None = None
@@ -290,11 +291,13 @@ class Pulse:
         leads = _run_id_by_a_new_connection(broker.client) or self.run_id
         if not (leads and broker.run_id) or leads == broker.run_id:
             return
-        now, before = monotonic(), self._moved_at
-        if len(before) == _MOVES and now - before[0] < _MOVES_WITHIN_S:
-            return
-        logger.warning("The broker's address leads to another server by now: connecting anew")
-        before.append(now)
+        if broker is not self._left:
+            now, before = monotonic(), self._moved_at
+            if len(before) == _MOVES and now - before[0] < _MOVES_WITHIN_S:
+                return
+            logger.warning("The broker's address leads to another server by now: connecting anew")
+            before.append(now)
+            self._left = broker
         broker.client.connection_pool.disconnect()
         self._on_moved()
 
