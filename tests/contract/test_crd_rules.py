@@ -226,6 +226,7 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
         ],
         [{"pool": "solo", "concurrency": 2}],
     ),
+    "a moment of silence is no death": (["15s", "1m", "1h30m"], ["1s", "14s", "900ms"]),
     "the smallest number is not above the largest": (
         [{"minReplicas": 0, "maxReplicas": 1}, {"minReplicas": 5, "maxReplicas": 5}],
         [{"minReplicas": 50, "maxReplicas": 40}],

@@ -243,6 +243,12 @@ MALFORMED = {
         "spec.worker.concurrency: Invalid value: concurrency (4) must be 1 with pool solo, which "
         "runs one task at a time: remove it, or choose prefork, threads or gevent",
     ),
+    "a death that is assumed after a second": (
+        worker("app: a, unprovenDeathAfter: 1s"),
+        'spec.worker.unprovenDeathAfter: Invalid value: "1s": must be at least 15s, or the tasks '
+        "of a worker that is held up for a moment run twice: write 10m or more, so that a short "
+        "outage is not taken for death",
+    ),
     "a task longer than the visibility timeout": (
         f"{HEAD}spec: {{worker: {{app: a, longestTask: 2h}}, broker: {{visibilityTimeout: 1h}}}}",
         "spec.worker.longestTask: Invalid value: longestTask (2h) must be below "

@@ -54,6 +54,9 @@ def _rising(steps: list[int]) -> bool:
     return all(one < other for one, other in pairwise(steps))
 
 
+SHORTEST_SILENCE = "15s"
+"""A heartbeat counts for ten seconds, and a worker that is held up for a moment is not dead."""
+
 _OF_A_POD = ("app", "image", "like", "className", "template", "python", "entrypoint")
 
 TASKQUEUE_RULES: tuple[Rule, ...] = (
@@ -280,6 +283,19 @@ TASKQUEUE_RULES: tuple[Rule, ...] = (
         sentence=(
             "concurrency ({concurrency}) must be 1 with pool solo, which runs one task at a "
             "time: remove it, or choose prefork, threads or gevent"
+        ),
+    ),
+    Rule(
+        name="a moment of silence is no death",
+        at="spec.worker.unprovenDeathAfter",
+        cel=(f"!self.matches({_DURATION}) || duration(self) >= duration('{SHORTEST_SILENCE}')"),
+        holds=lambda text: (
+            not duration.is_duration(text)
+            or duration.parse_duration(text) >= duration.parse_duration(SHORTEST_SILENCE)
+        ),
+        sentence=(
+            f"must be at least {SHORTEST_SILENCE}, or the tasks of a worker that is held up for "
+            "a moment run twice: write 10m or more, so that a short outage is not taken for death"
         ),
     ),
     Rule(

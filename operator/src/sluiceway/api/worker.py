@@ -133,7 +133,7 @@ class Worker(Model):
         description=(
             "What a worker holds is given to others as soon as its container is known to have "
             "ended, or its node is gone or tainted out-of-service. Where nobody can say so, after "
-            "this long without a heartbeat. Default: broker.visibilityTimeout, or 1h."
+            "this long without a heartbeat, at least 15s. Default: broker.visibilityTimeout, or 1h."
         ),
         examples=["30m"],
     )
