@@ -118,6 +118,20 @@ async def test_ctrl_c_lets_tasks_finish_and_leaves_no_process_behind(
     await until(lambda: left_behind() == [])
 
 
+async def test_what_still_waits_when_its_own_server_ends_is_told(
+    command: Command, counted: Any, until: Any
+) -> None:
+    await until(lambda: workers_ready(command))
+    for _ in range(2):
+        counted.publish(command.broker_url, "nap", 0.0, queue="work", countdown=3600)
+
+    command.process.send_signal(signal.SIGINT)
+
+    assert command.process.stdout is not None
+    assert "2 messages that waited ended with the server" in command.process.stdout.read()
+    assert command.process.wait() == 0
+
+
 async def test_a_second_ctrl_c_cuts_what_runs_and_leaves_no_process_behind(
     command: Command, counted: Any, until: Any, left_behind: Any, tmp_path: Path
 ) -> None:

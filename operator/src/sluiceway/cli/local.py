@@ -73,13 +73,15 @@ def local(
 
     Workers are processes that come and go as their queues need them. Without a
     broker (--broker, or spec.broker in the files) a Redis-compatible server is
-    started; its address is shown for your web app. Ctrl-C lets every worker finish
-    what it runs and leaves nothing behind; a second Ctrl-C cuts it.
+    started; its address is shown for your web app, and its messages end with it.
+    Ctrl-C lets every worker finish what it runs and leaves nothing behind; a second
+    Ctrl-C cuts it.
     """
     from sluiceway.broker.address import AddressError
     from sluiceway.local.debug import SeveralError
     from sluiceway.local.debug import debug as run_debug
     from sluiceway.local.foreground import run_in_foreground
+    from sluiceway.local.left import sentence
     from sluiceway.local.mode import LocalMode, Settings
     from sluiceway.local.rundir import NoRunFolderError
     from sluiceway.local.server import NoServerError
@@ -109,6 +111,8 @@ def local(
         raise CommandError(str(exc)) from exc
     except (NoServerError, NoRunFolderError) as exc:
         raise CommandError(str(exc), ExitCode.UNAVAILABLE) from exc
+    if run.left:
+        complain(sentence(run.left))
     if not warm:
         raise typer.Exit(130)
 

@@ -27,7 +27,6 @@ from typing import Self
 
 from sluiceway.act.leases import BrokerLeases
 from sluiceway.act.recoveries import Recoveries, charge_of
-from sluiceway.act.unpark import unpark
 from sluiceway.api.taskqueue import TaskQueue
 from sluiceway.broker.address import AddressError, BrokerAddress, parse_address
 from sluiceway.broker.connection import Brokers
@@ -35,6 +34,7 @@ from sluiceway.broker.holders import Cause, End
 from sluiceway.local.brokers import EMBEDDED, choose_brokers, openly
 from sluiceway.local.fleet import UP_AFTER_S, Exit, ProcessFleet
 from sluiceway.local.launch import launch_of, link_agent
+from sluiceway.local.left import left_in, unpark_all
 from sluiceway.local.notes import Notes
 from sluiceway.local.processes import Guard
 from sluiceway.local.rundir import RunFolder
@@ -106,12 +106,15 @@ class LocalMode:
         """The folder of the workers' output: one file for each."""
         self.fleets: dict[str, ProcessFleet] = {}
         """By ``namespace/name``."""
+        self.left: int | None = None
+        """How many messages its own server had when it ended; None: not known, or it has none."""
         self._loops: dict[BrokerAddress, BrokerLoop] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._failures: dict[str, str] = {}
         self._recoveries = Recoveries(self)
         self._notes: Notes | None = None
         self._embeds = EMBEDDED in self._brokers_of.values()
+        self._own: BrokerAddress | None = None
         self._brokers: Brokers | None = None
         self._stopping = False
         self._stack = AsyncExitStack()
@@ -151,7 +154,11 @@ class LocalMode:
         brokers, self._brokers = self._brokers, None
         if brokers is not None:
             # Nobody starts these fleets in time from now on.
-            await asyncio.gather(*(_unpark(brokers, one.watched) for one in self.fleets.values()))
+            watched = [fleet.watched for fleet in self.fleets.values()]
+            await unpark_all(brokers, watched)
+            if self._own is not None:
+                there = [one for one in watched if one.address == self._own]
+                self.left = await left_in(brokers.get(self._own), there)
         await self._stack.aclose()
 
     async def stop_cold(self) -> None:
@@ -190,6 +197,7 @@ class LocalMode:
         if self._embeds:
             server = await EmbeddedServer.start(run.path, guard, settings.port)
             self._stack.push_async_callback(server.stop)
+            self._own = parse_address(server.url)
             self._brokers_of = {key: url or server.url for key, url in self._brokers_of.items()}
 
         brokers = self._brokers = Brokers()
@@ -332,16 +340,6 @@ class LocalMode:
             if isinstance(exc, Exception):
                 for fleet in self.fleets:
                     self.failed(fleet, time.time(), exc)
-
-
-async def _unpark(brokers: Brokers, watched: Watched) -> None:
-    assert watched.address is not None, "checked when this run was made"
-    await unpark(
-        brokers.get(watched.address),
-        fleet=watched.key,
-        prefix=watched.prefix,
-        queues=watched.broker_queues,
-    )
 
 
 _ASKER = f"sluiceway local, process {os.getpid()} on {socket.gethostname()}"
