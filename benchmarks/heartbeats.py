@@ -25,6 +25,7 @@ from benchmarks.common import Result, fleet, main, server, url_of
 from sluiceway.broker.connection import Brokers
 from sluiceway.observe import BrokerReader, Memory, observe
 from sluiceway_worker import wire
+from sluiceway_worker.heartbeat import Heartbeat, RunningTask, TaskTimes, TaskWork
 from sluiceway_worker.pulse import Broker, Pulse
 
 TASK_NAMES = 10
@@ -146,7 +147,7 @@ def _pulse(number: int) -> Pulse:
     incarnation = f"worker-{number}"
     began = time.time()
 
-    def compose(pulse: Pulse, broker: Broker) -> wire.Heartbeat:
+    def compose(pulse: Pulse, broker: Broker) -> Heartbeat:
         return _told(incarnation, time.time() - began, pulse.run_id)
 
     return Pulse(
@@ -160,11 +161,11 @@ def _pulse(number: int) -> Pulse:
     )
 
 
-def _told(incarnation: str, up_s: float, run_id: str) -> wire.Heartbeat:
+def _told(incarnation: str, up_s: float, run_id: str) -> Heartbeat:
     """What a worker says that has run tasks of so many names."""
     names = [f"shop.tasks.work_{number}" for number in range(TASK_NAMES)]
     buckets = [3] * len(wire.BOUNDS_S)
-    return wire.Heartbeat(
+    return Heartbeat(
         incarnation=incarnation,
         name=incarnation,
         fleet="default/video",
@@ -174,9 +175,9 @@ def _told(incarnation: str, up_s: float, run_id: str) -> wire.Heartbeat:
         active=2,
         running_for_s=up_s,
         processed=int(up_s * 10),
-        tasks={name: wire.TaskTimes(100, 123.456789, 234.567891) for name in names},
+        tasks={name: TaskTimes(100, 123.456789, 234.567891) for name in names},
         work=[
-            wire.TaskWork(
+            TaskWork(
                 queue="video",
                 name=name,
                 started=100,
@@ -189,7 +190,7 @@ def _told(incarnation: str, up_s: float, run_id: str) -> wire.Heartbeat:
             )
             for name in names
         ],
-        running=[wire.RunningTask("video", name, up_s) for name in names[:2]],
+        running=[RunningTask("video", name, up_s) for name in names[:2]],
         up_s=up_s,
         started_in_s=2.5,
         acks="late",

@@ -22,7 +22,7 @@ from sluiceway.api.taskqueue import TaskQueue
 from sluiceway.api.workerclass import WorkerClass
 from sluiceway.workload.birth import BIRTH_MANAGER, held_at_zero, newborn
 from sluiceway.workload.deployment import FIELD_MANAGER, deployment
-from sluiceway_worker import wire
+from sluiceway_worker.heartbeat import Heartbeat
 
 REGISTRY = "sluiceway.dev/test-cluster"
 TARGETS = ("agent", "operator", "worker")
@@ -181,11 +181,11 @@ class Shop:
         outcome = self.kubectl.try_run("logs", name)
         return outcome.stdout + outcome.stderr
 
-    def ask(self, task: str, *, heartbeats: int) -> tuple[Any, list[wire.Heartbeat]]:
+    def ask(self, task: str, *, heartbeats: int) -> tuple[Any, list[Heartbeat]]:
         """The result of one task, and what so many workers say of themselves."""
         words = (self.url, "exports", task, str(heartbeats))
         told = json.loads(self.kubectl.run("exec", "redis", "--", "python", "-c", ASK, *words))
-        return told["result"], [wire.Heartbeat.from_json(json.dumps(b)) for b in told["beats"]]
+        return told["result"], [Heartbeat.from_json(json.dumps(b)) for b in told["beats"]]
 
 
 @pytest.fixture

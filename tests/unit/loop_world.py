@@ -19,7 +19,8 @@ from sluiceway.broker.reading import (
 from sluiceway.observe import Reading, RunningWorker, Watched
 from sluiceway.reconcile import BrokerLoop, Pace
 from sluiceway.report.status import FleetStatus
-from sluiceway_worker.wire import CONSUMING, Heartbeat
+from sluiceway_worker.heartbeat import Heartbeat
+from sluiceway_worker.wire import CONSUMING
 
 URL = "redis://127.0.0.1:6379/0"
 

@@ -14,7 +14,7 @@ from sluiceway.report.fleet_meters import FleetMeters
 from sluiceway.report.operator_meters import OperatorMeters
 from sluiceway.report.status import DEMAND_KNOWN, READY, WAKING, FleetStatus, Workers
 from sluiceway.report.work import FleetWork, WorkerAlive
-from sluiceway_worker.wire import TaskWork
+from sluiceway_worker.heartbeat import TaskWork
 
 VIDEO = {"namespace": "shop", "taskqueue": "video"}
 WORK = FleetWork(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sluiceway.broker.heartbeats import Heartbeats
-from sluiceway_worker.wire import Heartbeat, RunningTask, TaskTimes, TaskWork
+from sluiceway_worker.heartbeat import Heartbeat, RunningTask, TaskTimes, TaskWork
 
 BEAT = Heartbeat(
     incarnation="a:1",

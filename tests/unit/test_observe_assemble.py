@@ -24,7 +24,7 @@ from sluiceway.decide.observation import Observation, WorkerState
 from sluiceway.observe import Memory, Reading, RunningWorker, Watched, observe
 from sluiceway.observe.reader import requests_of
 from sluiceway.observe.workers import ELSEWHERE_GRACE_S, UNHEARD_GRACE_S
-from sluiceway_worker.wire import Heartbeat
+from sluiceway_worker.heartbeat import Heartbeat
 
 URL = "redis://redis:6379/0"
 SERVER_AHEAD_S = 500.0

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from sluiceway.observe import RunningWorker
-from sluiceway_worker.wire import CONSUMING, Heartbeat
+from sluiceway_worker.heartbeat import Heartbeat
+from sluiceway_worker.wire import CONSUMING
 from tests.unit.loop_world import Fleet, World, end, heartbeat, running
 
 

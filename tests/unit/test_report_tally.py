@@ -8,7 +8,8 @@ import pytest
 
 from sluiceway.report.tally import MAX_EXCEPTIONS, MAX_SERIES, Tally
 from sluiceway.report.work import FleetWork
-from sluiceway_worker.wire import BOUNDS_S, TaskWork
+from sluiceway_worker.heartbeat import TaskWork
+from sluiceway_worker.wire import BOUNDS_S
 
 PDF = ("exports", "pdf")
 

@@ -9,7 +9,8 @@ import pytest
 
 from sluiceway.broker.reading import Heard
 from sluiceway.report.visibility import REMEMBERED_S, Neighbours, Timeouts, timeouts_of
-from sluiceway_worker.wire import CONSUMING, Heartbeat
+from sluiceway_worker.heartbeat import Heartbeat
+from sluiceway_worker.wire import CONSUMING
 
 VIDEO = "shop/video"
 DAY_S = 86_400.0

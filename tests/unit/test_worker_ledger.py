@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from sluiceway_worker.heartbeat import TaskTimes
 from sluiceway_worker.ledger import Ledger, Outcome
-from sluiceway_worker.wire import MAX_TASK_NAMES, TaskTimes
+from sluiceway_worker.wire import MAX_TASK_NAMES
 
 
 def test_a_fresh_ledger_says_that_nothing_runs_and_nothing_is_known_of_it() -> None:

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from sluiceway_worker.heartbeat import Heartbeat, RunningTask, TaskWork
 from sluiceway_worker.ledger import Ledger, Outcome
-from sluiceway_worker.wire import (
-    BOUNDS_S,
-    MAX_EXCEPTIONS,
-    MAX_RUNNING_TOLD,
-    MAX_TASK_NAMES,
-    Heartbeat,
-    RunningTask,
-    TaskWork,
-)
+from sluiceway_worker.wire import BOUNDS_S, MAX_EXCEPTIONS, MAX_RUNNING_TOLD, MAX_TASK_NAMES
 from sluiceway_worker.work import exception_of
 
 

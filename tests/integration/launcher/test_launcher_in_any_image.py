@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sluiceway_worker import wire
+from sluiceway_worker.heartbeat import Heartbeat
 from tests.integration.launcher.conftest import wait_for
 
 HERE = Path(__file__).parent
@@ -20,9 +21,9 @@ BROKEN = {
 }
 
 
-def heartbeats(broker: Any) -> list[wire.Heartbeat]:
+def heartbeats(broker: Any) -> list[Heartbeat]:
     found = [broker.redis.get(key) for key in broker.redis.scan_iter(wire.heartbeat_key("", "*"))]
-    return [wire.Heartbeat.from_json(raw) for raw in found if raw]
+    return [Heartbeat.from_json(raw) for raw in found if raw]
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo", "gevent"])

@@ -10,13 +10,8 @@ import pytest
 from sluiceway.broker.commands import forget_workers
 from sluiceway.decide.observation import WorkerState
 from sluiceway.observe import RunningWorker
-from sluiceway_worker.wire import (
-    HEARTBEAT_TTL_MS,
-    Heartbeat,
-    TaskTimes,
-    heartbeat_key,
-    workers_key,
-)
+from sluiceway_worker.heartbeat import Heartbeat, TaskTimes
+from sluiceway_worker.wire import HEARTBEAT_TTL_MS, heartbeat_key, workers_key
 
 BEAT = Heartbeat(
     incarnation="video-1:a1",

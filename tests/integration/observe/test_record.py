@@ -9,13 +9,8 @@ from typer.testing import CliRunner
 from sluiceway.cli.main import app
 from sluiceway.cli.output import CommandError
 from sluiceway.simulate.csv_trace import read_trace
-from sluiceway_worker.wire import (
-    HEARTBEAT_TTL_MS,
-    Heartbeat,
-    TaskTimes,
-    heartbeat_key,
-    workers_key,
-)
+from sluiceway_worker.heartbeat import Heartbeat, TaskTimes
+from sluiceway_worker.wire import HEARTBEAT_TTL_MS, heartbeat_key, workers_key
 
 
 def test_what_arrives_at_a_live_broker_becomes_a_trace(redis_server, tmp_path):

@@ -25,6 +25,7 @@ import redis
 from celery import Celery
 
 from sluiceway_worker import wire
+from sluiceway_worker.heartbeat import Heartbeat
 
 HERE = Path(__file__).parent
 WORKER_PYTHON = os.environ.get("SLUICEWAY_TEST_WORKER_PYTHON", sys.executable)
@@ -120,18 +121,18 @@ class Worker:
         members = self._queue.redis.smembers(wire.workers_key(self._queue.prefix))
         return next((m.decode() for m in members if m.decode().startswith(f"{self.name}:")), None)
 
-    def heartbeat(self) -> wire.Heartbeat | None:
+    def heartbeat(self) -> Heartbeat | None:
         """What it says now; None while it says nothing."""
         incarnation = self.incarnation()
         if incarnation is None:
             return None
         raw = self._queue.redis.get(wire.heartbeat_key(self._queue.prefix, incarnation))
-        return wire.Heartbeat.from_json(raw) if raw else None
+        return Heartbeat.from_json(raw) if raw else None
 
-    def says(self, **expected: Any) -> wire.Heartbeat:
+    def says(self, **expected: Any) -> Heartbeat:
         """Wait for a heartbeat with these values."""
 
-        def probe() -> wire.Heartbeat | None:
+        def probe() -> Heartbeat | None:
             if self.process.poll() is not None:
                 raise AssertionError(f"{self.name} ended with {self.process.returncode}")
             beat = self.heartbeat()

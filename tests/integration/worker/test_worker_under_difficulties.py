@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sluiceway_worker import wire
+from sluiceway_worker.heartbeat import Heartbeat
 
 
 @pytest.mark.parametrize("pool", ["prefork", "gevent"])
@@ -77,7 +78,7 @@ def test_another_database_and_a_unix_socket_are_found(
     start_worker("-c", "1", ready=False, CELERY_BROKER_URL=url)
     other = server.client(db=3)
     (name,) = wait_for(lambda: other.smembers(wire.workers_key("")), "a heartbeat")
-    beat = wire.Heartbeat.from_json(other.get(wire.heartbeat_key("", name.decode())))
+    beat = Heartbeat.from_json(other.get(wire.heartbeat_key("", name.decode())))
     assert (beat.db, beat.run_id) == (3, other.info("server")["run_id"])
 
 

@@ -22,6 +22,7 @@ from sluiceway_worker import leaving, onward, publish, safe_settings, unstarted,
 from sluiceway_worker.attentive import hang_up, wait_no_longer
 from sluiceway_worker.drain import Drain, turn
 from sluiceway_worker.fail_open import FailOpen
+from sluiceway_worker.heartbeat import Heartbeat
 from sluiceway_worker.identity import Identity
 from sluiceway_worker.ledger import Ledger
 from sluiceway_worker.orders import Orders
@@ -270,13 +271,13 @@ class Agent:
             hub.call_soon(turn)
         return wire.HEARTBEAT_EVERY_S
 
-    def _compose(self, pulse: Pulse, broker: Broker) -> wire.Heartbeat:
+    def _compose(self, pulse: Pulse, broker: Broker) -> Heartbeat:
         consumer, identity, drain = self.consumer, self.identity, self.drain
         counts = self.ledger.read(monotonic())
         scheduled = list(drain.scheduled.values())
         waiting = len(state.reserved_requests) - len(state.active_requests)
         self._slots = slots_of(consumer) or self._slots
-        return wire.Heartbeat(
+        return Heartbeat(
             incarnation=identity.incarnation,
             name=identity.name,
             fleet=identity.fleet,

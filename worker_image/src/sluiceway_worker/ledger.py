@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from sluiceway_worker.wire import MAX_TASK_NAMES, RunningTask, TaskTimes, TaskWork
+from sluiceway_worker.heartbeat import RunningTask, TaskTimes, TaskWork
+from sluiceway_worker.wire import MAX_TASK_NAMES
 from sluiceway_worker.work import Work, longest
 
 if TYPE_CHECKING:

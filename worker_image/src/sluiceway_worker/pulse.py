@@ -27,6 +27,8 @@ from sluiceway_worker.attentive import word_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sluiceway_worker.heartbeat import Heartbeat
+
 logger = get_logger(__name__)
 
 _TIMEOUT_S = 2.0
@@ -103,7 +105,7 @@ class Pulse:
         self,
         incarnation: str,
         *,
-        compose: Callable[[Pulse, Broker], wire.Heartbeat],
+        compose: Callable[[Pulse, Broker], Heartbeat],
         on_lease: Callable[[bool], None],
         on_beat: Callable[[redis.Redis], None],
         on_turn: Callable[[], float],

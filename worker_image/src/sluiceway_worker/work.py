@@ -9,14 +9,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
-from sluiceway_worker.wire import (
-    BOUNDS_S,
-    MAX_EXCEPTIONS,
-    MAX_RUNNING_TOLD,
-    MAX_TASK_NAMES,
-    RunningTask,
-    TaskWork,
-)
+from sluiceway_worker.heartbeat import RunningTask, TaskWork
+from sluiceway_worker.wire import BOUNDS_S, MAX_EXCEPTIONS, MAX_RUNNING_TOLD, MAX_TASK_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

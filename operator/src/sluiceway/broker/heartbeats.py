@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from sluiceway_worker.wire import Heartbeat, RunningTask, TaskTimes, TaskWork
+from sluiceway_worker.heartbeat import Heartbeat, RunningTask, TaskTimes, TaskWork
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sluiceway.broker.facts import BrokerFacts
-from sluiceway_worker.wire import PRIORITY_SEP, PRIORITY_STEPS, Heartbeat, queue_keys
+from sluiceway_worker.heartbeat import Heartbeat
+from sluiceway_worker.wire import PRIORITY_SEP, PRIORITY_STEPS, queue_keys
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

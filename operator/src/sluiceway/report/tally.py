@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sluiceway.report.work import FleetWork
-from sluiceway_worker.wire import BOUNDS_S, TaskWork
+from sluiceway_worker.heartbeat import TaskWork
+from sluiceway_worker.wire import BOUNDS_S
 
 MAX_SERIES = 100
 """Pairs of queue and task name that are told apart in one fleet; the rest are summed."""

@@ -12,7 +12,7 @@ from heapq import nsmallest
 
 from sluiceway.broker.reading import Heard
 from sluiceway.report.words import seconds
-from sluiceway_worker.wire import Heartbeat
+from sluiceway_worker.heartbeat import Heartbeat
 
 REMEMBERED_S = 3600.0
 """For so long a neighbour counts that was heard once: a fleet at zero comes back."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sluiceway.broker.reading import Heard
 from sluiceway.decide.observation import Observation, WorkerState
-from sluiceway_worker.wire import TaskWork
+from sluiceway_worker.heartbeat import TaskWork
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
