@@ -19,7 +19,7 @@ from testcluster import cgroups, node_files
 from testcluster.build import Programs
 from testcluster.credentials import Credentials
 from testcluster.network import Port
-from testcluster.processes import Process
+from testcluster.processes import Process, is_frozen
 
 START_SECONDS = 60.0
 
@@ -225,15 +225,6 @@ class Node:
         except NodeError:
             return False
         return True
-
-
-def is_frozen(pid: int) -> bool:
-    """Whether a process does nothing more: it is stopped, a zombie or gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return True
-    return stat.rpartition(")")[2].split()[0] in "TtZX"
 
 
 def command(machine: int, *arguments: str) -> str:

@@ -111,6 +111,8 @@ class Process:
     def freeze(self) -> None:
         """Stop it in its tracks (SIGSTOP): connections stay open and nothing answers."""
         self._signal(signal.SIGSTOP)
+        while not is_frozen(self.pid):  # a thread that runs on another core may answer yet
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         """Let a frozen program go on (SIGCONT)."""
@@ -146,6 +148,15 @@ class Process:
         self._child.wait()
         if self._child.stdin is not None:
             self._child.stdin.close()
+
+
+def is_frozen(pid: int) -> bool:
+    """Whether a process does nothing more: all its threads are stopped, or it is gone."""
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):
+            if stat.read_text(errors="replace").rpartition(")")[2].split()[0] not in "TtZX":
+                return False
+    return True
 
 
 def free_ports(count: int) -> list[int]:
