@@ -27,7 +27,6 @@ PAUSE_MS = 15_000
 """So long nobody writes to a deposed primary that is looked into. Publishers, who wait for five
 seconds, are elsewhere by then; Sentinel makes it a replica when this is over."""
 
-
 _STILL_S = 2
 """From a primary that says nothing for so long nothing is on its way any more."""
 

@@ -40,10 +40,12 @@ NOT_HERE = {
 }
 """What a server says that another may have to be asked in place of."""
 
+FULL = "OOM"
+
 NOT_NOW = {
     "MISCONF": "it cannot write to its disk and takes no writes until it can",
     "NOREPLICAS": "too few replicas follow it, and it takes no writes until they do",
-    "OOM": "its memory is full",
+    FULL: "its memory is full",
     "BUSY": "it is busy with a long script",
 }
 """What it says that passes. A worker waits for that as for a lost connection; a publisher is
@@ -53,7 +55,7 @@ _BY_CLASS = {
     "ReadOnlyError": "READONLY",
     "MasterDownError": "MASTERDOWN",
     "ClusterDownError": "CLUSTERDOWN",
-    "OutOfMemoryError": "OOM",
+    "OutOfMemoryError": FULL,
 }
 """redis-py takes the word off an answer that it has a class for."""
 
@@ -68,6 +70,11 @@ def word_of(exc: BaseException) -> str:
         return known
     found = _WORD.search(str(exc))
     return found.group(1) if found else ""
+
+
+def is_full(exc: BaseException) -> bool:
+    """Whether the server refuses for want of memory; also where its connection was lost over it."""
+    return word_of(exc.__cause__ or exc) == FULL
 
 
 class Attentive:
@@ -167,7 +174,7 @@ def _while_full() -> Iterator[None]:
     try:
         yield
     except redis.ConnectionError as exc:
-        if exc.__cause__ is None or word_of(exc.__cause__) != "OOM":
+        if not is_full(exc):
             raise
 
 

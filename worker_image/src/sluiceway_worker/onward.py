@@ -29,7 +29,7 @@ from celery.utils.log import get_logger
 from kombu.transport import redis as redis_transport
 from kombu.utils.json import dumps
 
-from sluiceway_worker.attentive import NOT_HERE, NOT_NOW, word_of
+from sluiceway_worker.attentive import FULL, NOT_HERE, NOT_NOW, is_full, word_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,6 @@ return redis.call('LPUSH', KEYS[1], ARGV[1])
 """
 """Put a message into a list. KEYS: the list, ``unacked``. ARGV: the message."""
 
-_FULL = "OOM"
 _PAUSES_S = (1.0, 2.0, 4.0, 5.0)
 
 _onward: ContextVar[bool] = ContextVar("sluiceway_onward", default=False)
@@ -111,7 +110,7 @@ def _passes(exc: BaseException | None) -> bool:
         if isinstance(exc, (redis.ConnectionError, redis.TimeoutError)):
             return True
         if (word := word_of(exc)) in NOT_HERE or word in NOT_NOW:
-            return word != _FULL
+            return word != FULL
         exc = exc.__cause__
     return False
 
@@ -123,7 +122,7 @@ def _or_is_bound(below: Any) -> Any:
             return below(self, exchange, routing_key, pattern, queue)
         except redis.ResponseError as exc:
             bound = (routing_key or "", pattern or "", queue or "")
-            if not _is_full(exc) or bound not in map(tuple, self.get_table(exchange)):
+            if not _may_take_its_place(exc) or bound not in map(tuple, self.get_table(exchange)):
                 raise
 
     return _queue_bind
@@ -135,7 +134,7 @@ def _or_by_script(below: Any) -> Any:
         try:
             return below(self, queue, message, **kwargs)
         except redis.ResponseError as exc:
-            if not _is_full(exc):
+            if not _may_take_its_place(exc):
                 raise
         source = self._q_for_pri(queue, self._get_message_priority(message, reverse=False))
         keys = [f"{self.global_keyprefix}{name}" for name in (source, self.unacked_key)]
@@ -147,5 +146,5 @@ def _or_by_script(below: Any) -> Any:
     return _put
 
 
-def _is_full(exc: Exception) -> bool:
-    return _onward.get() and word_of(exc) == _FULL
+def _may_take_its_place(exc: Exception) -> bool:
+    return _onward.get() and is_full(exc)

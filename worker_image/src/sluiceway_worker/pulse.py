@@ -22,7 +22,7 @@ import redis
 from celery.utils.log import get_logger
 
 from sluiceway_worker import wire
-from sluiceway_worker.attentive import word_of
+from sluiceway_worker.attentive import is_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -262,8 +262,7 @@ class Pulse:
                     pipe.get(keys[2])
                     return pipe.execute()[-1]
             except redis.RedisError as exc:
-                # An attentive connection has lost itself over it.
-                if word_of(exc.__cause__ or exc) != "OOM":
+                if not is_full(exc):
                     raise
         lease = broker.client.eval(TELL_WHILE_FULL, 3, *keys, text, wire.HEARTBEAT_TTL_MS, me)
         self._full = True

@@ -17,9 +17,9 @@ from celery.worker import state
 from celery.worker.request import Request
 
 from sluiceway_worker.ledger import Outcome
-from sluiceway_worker.untold import exception_in, hand_back, note_lost, swallows_errors, telling
+from sluiceway_worker.untold import hand_back, note_lost, swallows_errors, telling
 from sluiceway_worker.wire import STAMP_HEADER
-from sluiceway_worker.work import exception_of, queue_of
+from sluiceway_worker.work import exception_in, exception_of, queue_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,6 +16,8 @@ from celery.exceptions import WorkerLostError
 from celery.utils.log import get_logger
 from celery.worker import state
 
+from sluiceway_worker.work import exception_in
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -85,9 +87,3 @@ def telling(target: Callable[..., Any], told: Callable[..., Any]) -> Callable[..
             raise
 
     return run
-
-
-def exception_in(einfo: Any) -> Any:
-    """The exception that one of billiard's ``ExceptionInfo`` is about, unwrapped."""
-    exc = getattr(einfo, "exception", None)
-    return getattr(exc, "exc", exc) if type(exc).__name__ == "ExceptionWithTraceback" else exc

@@ -106,6 +106,12 @@ def queue_of(request: Any) -> str:
     return str(next(named, key))
 
 
+def exception_in(einfo: Any) -> Any:
+    """The exception that one of billiard's ``ExceptionInfo`` is about, unwrapped."""
+    exc = getattr(einfo, "exception", None)
+    return getattr(exc, "exc", exc) if type(exc).__name__ == "ExceptionWithTraceback" else exc
+
+
 def exception_of(args: tuple[Any, ...]) -> str:
     """The class of the exception that a callback of the pool was given; "" for none."""
     told = args[0] if args else None
@@ -115,8 +121,7 @@ def exception_of(args: tuple[Any, ...]) -> str:
         failed, told, _runtime = told
         if not failed:
             return ""
-    exc = getattr(told, "exception", None)
-    exc = getattr(exc, "exc", exc) if type(exc).__name__ == "ExceptionWithTraceback" else exc
+    exc = exception_in(told)
     # One that cannot be pickled comes wrapped, and says which it was.
     return str(getattr(exc, "exc_cls_name", "") or type(exc).__name__)
 

@@ -1,4 +1,4 @@
-"""For how long nothing has been heard of a worker that could have been heard. Pure.
+"""For how long nothing has been heard of a worker that could have been heard.
 
 A heartbeat is a write. A broker that takes none, because too few replicas follow it, its
 disk or its memory is full, makes all of its workers silent, and they work on; so does one that

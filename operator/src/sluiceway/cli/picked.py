@@ -19,8 +19,8 @@ def check_choice(verb: str, words: Sequence[str], *, every: bool) -> None:
         CommandError: it says neither, or both.
     """
     if bool(words) is every:
-        why = "with --all no ids are given" if every else "name ids of tasks, or write --all"
-        raise CommandError(f"{verb} which? {why[0].upper()}{why[1:]}")
+        why = "With --all no ids are given" if every else "Name ids of tasks, or write --all"
+        raise CommandError(f"{verb} which? {why}")
 
 
 def picked(

@@ -14,6 +14,7 @@ from sluiceway.broker.connection import Broker, Brokers
 from sluiceway.broker.errors import BrokerError
 from sluiceway.broker.scripts import Command
 from sluiceway.observe import Watched
+from sluiceway.report.deaths import messages
 from sluiceway_worker.wire import dead_key
 
 
@@ -46,8 +47,7 @@ async def left_in(server: Broker, fleets: Sequence[Watched]) -> int | None:
 
 def sentence(count: int) -> str:
     """For whoever has just ended local mode."""
-    messages = "1 message" if count == 1 else f"{count} messages"
     return (
-        f"{messages} that waited ended with the server that was started for this run; "
+        f"{messages(count)} that waited ended with the server that was started for this run; "
         "in one of your own they stay: --broker redis://localhost:6379/0"
     )

@@ -33,7 +33,7 @@ def events_of(fleet: str, cause: Cause, recovered: Recovered) -> tuple[Event, ..
                 fleet=fleet,
                 kind=Kind.DEAD_LETTERS,
                 sentence=(
-                    f"{_messages(recovered.dead)} will not be given out again after too many "
+                    f"{messages(recovered.dead)} will not be given out again after too many "
                     f"deaths of workers that ran it, the last of {worker} ({death.reason}); "
                     f"{_look(fleet)}"
                 ),
@@ -50,7 +50,7 @@ def event_of_letters(fleet: str, count: int, at: float) -> Event:
         at: now, Unix seconds.
     """
     sentence = (
-        f"{_messages(count)} will not be given out again after too many deaths of workers, or of "
+        f"{messages(count)} will not be given out again after too many deaths of workers, or of "
         f"processes of their pools, that ran it; {_look(fleet)}"
     )
     return Event(at=at, fleet=fleet, kind=Kind.DEAD_LETTERS, sentence=sentence)
@@ -64,14 +64,15 @@ def _fates(recovered: Recovered) -> str:
     if not recovered.moved:
         return "it held no message"
     parts = [
-        f"{_messages(recovered.returned)} went back to the head of the queue"
+        f"{messages(recovered.returned)} went back to the head of the queue"
         if recovered.returned
         else "",
         f"{recovered.finished} had succeeded and needs no other run" if recovered.finished else "",
-        f"{_messages(recovered.dead)} became a dead letter" if recovered.dead else "",
+        f"{messages(recovered.dead)} became a dead letter" if recovered.dead else "",
     ]
     return ", ".join(part for part in parts if part)
 
 
-def _messages(count: int) -> str:
+def messages(count: int) -> str:
+    """``1 message``, ``2 messages``."""
     return "1 message" if count == 1 else f"{count} messages"
